@@ -1,0 +1,283 @@
+#pragma once
+
+#include "runtime/base/clock.h"
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// What we use of CRI v1 (kubernetes/cri-api, runtime.v1), as plain values, so that generated code
+// stays in runtime/cri/*.cc. Field meanings are those of the CRI messages of the same name.
+namespace farlet::cri {
+
+// An id of its own type per kind, so that neighbouring arguments cannot be swapped.
+template <class Tag>
+struct Id {
+  std::string value;
+  auto operator<=>(const Id&) const = default;
+
+  bool empty() const { return value.empty(); }
+};
+
+using SandboxId = Id<struct SandboxTag>;
+using ContainerId = Id<struct ContainerTag>;
+using StringMap = std::map<std::string, std::string>;
+
+// Labels and annotations that the kubelet and we put on sandboxes and containers
+// (kubelet-contract B7): a restarted agent finds its own by them.
+namespace labels {
+inline constexpr char kPodName[] = "io.kubernetes.pod.name";
+inline constexpr char kPodNamespace[] = "io.kubernetes.pod.namespace";
+inline constexpr char kPodUid[] = "io.kubernetes.pod.uid";
+inline constexpr char kContainerName[] = "io.kubernetes.container.name";
+// The agent that made a sandbox: node name. What does not carry ours is foreign.
+inline constexpr char kOwner[] = "farlet.dev/node";
+}  // namespace labels
+
+enum class NamespaceMode { kPod, kContainer, kNode };
+
+enum class SandboxState { kReady, kNotReady };
+
+enum class ContainerState { kCreated, kRunning, kExited, kUnknown };
+
+enum class MountPropagation { kPrivate, kHostToContainer, kBidirectional };
+
+struct SandboxMetadata {
+  std::string name;
+  std::string pod_namespace;
+  std::string uid;
+  uint32_t attempt = 0;
+};
+
+struct DnsConfig {
+  std::vector<std::string> servers;
+  std::vector<std::string> searches;
+  std::vector<std::string> options;
+};
+
+struct PortMapping {
+  enum class Protocol { kTcp = 0, kUdp = 1, kSctp = 2 };
+  Protocol protocol = Protocol::kTcp;
+  int32_t container_port = 0;
+  int32_t host_port = 0;
+  std::string host_ip;
+};
+
+struct LinuxResources {
+  int64_t cpu_period = 0;
+  int64_t cpu_quota = 0;
+  int64_t cpu_shares = 0;
+  int64_t memory_limit_bytes = 0;
+  int64_t oom_score_adj = 0;
+  StringMap unified;
+};
+
+struct NamespaceOptions {
+  NamespaceMode network = NamespaceMode::kPod;
+  NamespaceMode pid = NamespaceMode::kContainer;
+  NamespaceMode ipc = NamespaceMode::kPod;
+};
+
+struct SecurityProfile {
+  enum class Type { kRuntimeDefault = 0, kUnconfined = 1, kLocalhost = 2 };
+  Type type = Type::kUnconfined;
+  std::string localhost_ref;
+};
+
+struct SandboxSecurity {
+  NamespaceOptions namespaces;
+  std::optional<int64_t> run_as_user;
+  std::optional<int64_t> run_as_group;
+  std::vector<int64_t> supplemental_groups;
+  bool readonly_rootfs = false;
+  bool privileged = false;
+  SecurityProfile seccomp{.type = SecurityProfile::Type::kRuntimeDefault};
+};
+
+struct SandboxConfig {
+  SandboxMetadata metadata;
+  std::string hostname;
+  std::string log_directory;
+  DnsConfig dns;
+  std::vector<PortMapping> port_mappings;
+  StringMap labels;
+  StringMap annotations;
+  std::string cgroup_parent;
+  StringMap sysctls;
+  SandboxSecurity security;
+  std::optional<LinuxResources> overhead;
+  std::optional<LinuxResources> resources;
+};
+
+struct ContainerMetadata {
+  std::string name;
+  uint32_t attempt = 0;
+};
+
+struct Mount {
+  std::string container_path;
+  std::string host_path;
+  bool readonly = false;
+  MountPropagation propagation = MountPropagation::kPrivate;
+};
+
+struct Capabilities {
+  std::vector<std::string> add;
+  std::vector<std::string> drop;
+};
+
+struct ContainerSecurity {
+  Capabilities capabilities;
+  bool privileged = false;
+  NamespaceOptions namespaces;
+  std::optional<int64_t> run_as_user;
+  std::string run_as_username;
+  std::optional<int64_t> run_as_group;
+  std::vector<int64_t> supplemental_groups;
+  bool readonly_rootfs = false;
+  bool no_new_privs = false;
+  std::vector<std::string> masked_paths;
+  std::vector<std::string> readonly_paths;
+  SecurityProfile seccomp;
+  std::optional<SecurityProfile> apparmor;
+};
+
+struct EnvVar {
+  std::string name;
+  std::string value;
+  auto operator<=>(const EnvVar&) const = default;
+};
+
+struct ContainerConfig {
+  ContainerMetadata metadata;
+  std::string image;                 // image ref to run: an id or a reference
+  std::string user_specified_image;  // what the pod spec says
+  std::vector<std::string> command;
+  std::vector<std::string> args;
+  std::string working_dir;
+  std::vector<EnvVar> envs;
+  std::vector<Mount> mounts;
+  StringMap labels;
+  StringMap annotations;
+  std::string log_path;  // relative to the sandbox's log_directory
+  bool stdin_open = false;
+  bool stdin_once = false;
+  bool tty = false;
+  LinuxResources resources;
+  ContainerSecurity security;
+};
+
+struct Sandbox {  // of ListPodSandbox
+  SandboxId id;
+  SandboxMetadata metadata;
+  SandboxState state = SandboxState::kNotReady;
+  WallTime created_at;
+  StringMap labels;
+  StringMap annotations;
+  std::string runtime_handler;
+};
+
+struct SandboxStatus {
+  Sandbox sandbox;
+  std::vector<std::string> ips;  // primary first; empty for host network
+};
+
+struct Container {  // of ListContainers
+  ContainerId id;
+  SandboxId sandbox_id;
+  ContainerMetadata metadata;
+  std::string image;
+  std::string image_ref;
+  ContainerState state = ContainerState::kUnknown;
+  WallTime created_at;
+  StringMap labels;
+  StringMap annotations;
+};
+
+struct ContainerStatus {
+  ContainerId id;
+  ContainerMetadata metadata;
+  ContainerState state = ContainerState::kUnknown;
+  WallTime created_at;
+  WallTime started_at;   // epoch when it never started
+  WallTime finished_at;  // epoch while it runs
+  int32_t exit_code = 0;
+  std::string image;  // as CRI reports it (ImageSpec.image)
+  std::string image_ref;
+  std::string image_id;
+  std::string reason;
+  std::string message;
+  StringMap labels;
+  StringMap annotations;
+  std::string log_path;  // absolute
+};
+
+struct Image {
+  std::string id;
+  std::vector<std::string> repo_tags;
+  std::vector<std::string> repo_digests;
+  uint64_t size_bytes = 0;
+  std::optional<int64_t> uid;
+  std::string username;
+};
+
+// Never logged.
+struct ImageAuth {
+  std::string username;
+  std::string password;
+  std::string auth;
+  std::string server_address;
+  std::string identity_token;
+  std::string registry_token;
+};
+
+struct RuntimeCondition {
+  std::string type;  // "RuntimeReady", "NetworkReady"
+  bool status = false;
+  std::string reason;
+  std::string message;
+};
+
+struct RuntimeHandler {
+  std::string name;
+  bool recursive_readonly_mounts = false;
+  bool user_namespaces = false;
+};
+
+struct RuntimeStatus {
+  std::vector<RuntimeCondition> conditions;
+  std::vector<RuntimeHandler> handlers;
+};
+
+struct RuntimeVersion {
+  std::string runtime_name;
+  std::string runtime_version;
+  std::string runtime_api_version;
+};
+
+struct FilesystemUsage {
+  std::string mountpoint;
+  uint64_t used_bytes = 0;
+  uint64_t inodes_used = 0;
+};
+
+struct ExecSyncResult {
+  std::string stdout_text;
+  std::string stderr_text;
+  int32_t exit_code = 0;
+};
+
+struct StreamOptions {  // of Exec and Attach
+  ContainerId container;
+  std::vector<std::string> command;  // Exec only
+  bool stdin_open = false;
+  bool stdout_open = false;
+  bool stderr_open = false;
+  bool tty = false;
+};
+
+}  // namespace farlet::cri
