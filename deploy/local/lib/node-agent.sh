@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+kubelet_binary() { kube_binary kubelet; }

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# Processes of the cluster: started once, found again by a pid file, ended within a bound.
+# Each carries FARLET_LOCAL=<cluster> in its environment, and so does whatever it starts.
+
+process_log() { echo "$LOGS/$1.log"; }
+
+# start_time PID: the kernel's start time, which tells a process from a later one with the same id.
+start_time() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # split into fields: state is the third of proc(5), the start time the 22nd
+  set -- $stat
+  echo "${20}"
+}
+
+# process_pid NAME: the id of the process when it still runs.
+process_pid() {
+  local pid started
+  read -r pid started 2>/dev/null <"$RUN/pid/$1" || return 1
+  [[ -n $started && $(start_time "$pid") == "$started" ]] || return 1
+  [[ $(ps -o stat= -p "$pid") != Z* ]] || return 1
+  echo "$pid"
+}
+
+process_alive() { process_pid "$1" >/dev/null; }
+
+# start_process NAME NETNS COMMAND...: does nothing when it runs already.
+start_process() {
+  local name=$1 netns=$2 pid
+  shift 2
+  if process_alive "$name"; then
+    detail "$name runs already (pid $(process_pid "$name"))"
+    return
+  fi
+  mkdir -p "$RUN/pid" "$LOGS"
+  FARLET_LOCAL=$CLUSTER setsid nsenter --net="/run/netns/$netns" -- "$@" \
+    </dev/null >>"$(process_log "$name")" 2>&1 7>&- &
+  pid=$!
+  disown "$pid"
+  echo "$pid $(start_time "$pid")" | write_file "$RUN/pid/$name"
+}
+
+ready_or_dead() {
+  local name=$1
+  shift
+  "$@" || ! process_alive "$name"
+}
+
+# wait_ready NAME SECONDS COMMAND...: until COMMAND succeeds; a process that ended fails at once.
+wait_ready() {
+  local name=$1 limit=$2
+  shift 2
+  wait_for "$name" "$limit" "$(process_log "$name")" ready_or_dead "$name" "$@"
+  process_alive "$name" || fail_with_log "$name ended instead of becoming ready" "$(process_log "$name")"
+}
+
+# stop_processes SECONDS NAME...: SIGTERM to all, SIGKILL to those that outlive the bound.
+stop_processes() {
+  local limit=$1 name pid deadline
+  shift
+  for name in "$@"; do
+    if pid=$(process_pid "$name"); then kill "$pid" 2>/dev/null || true; fi
+  done
+  deadline=$((SECONDS + limit))
+  for name in "$@"; do
+    while pid=$(process_pid "$name"); do
+      if ((SECONDS >= deadline)); then kill -KILL "$pid" 2>/dev/null || true; fi
+      sleep 0.05
+    done
+    rm -f "$RUN/pid/$name"
+  done
+}
+
+# marked_processes: every process that this cluster started, and their children.
+marked_processes() {
+  local dir
+  for dir in /proc/[0-9]*; do
+    if grep -qszx "FARLET_LOCAL=$CLUSTER" "$dir/environ"; then echo "${dir#/proc/}"; fi
+  done
+}
+
+# kill_marked VARIABLE...: what is left after the orderly stop, for instance shims.
+kill_marked() {
+  local signal pids
+  for signal in TERM KILL KILL; do
+    pids=$(marked_processes)
+    [[ -n $pids ]] || return 0
+    # shellcheck disable=SC2086 # a list of numbers
+    kill "-$signal" $pids 2>/dev/null || true
+    for _ in {1..20}; do
+      [[ -n $(marked_processes) ]] || return 0
+      sleep 0.1
+    done
+  done
+}

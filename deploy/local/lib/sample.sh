@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+print_next_steps() { echo "export KUBECONFIG=$ADMIN_KUBECONFIG"; }
