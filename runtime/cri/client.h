@@ -11,10 +11,10 @@
 namespace farlet::cri {
 
 // CRI v1, asynchronous. Every call has a deadline that the implementation sets (kubelet-contract
-// B7: two minutes, RunPodSandbox four, StopContainer two plus its grace, PullImage bounded by
-// progress only) and calls back exactly once, from a thread of its own: callbacks must not block
-// and must not destroy the client. Destroying the client cancels what is in flight and waits for
-// the callbacks (kCancelled).
+// B7: two minutes, Version and Status ten seconds, RunPodSandbox four minutes, StopContainer two
+// plus its grace, PullImage bounded by progress only) and calls back exactly once, from a thread of
+// its own: callbacks must not block and must not destroy the client. Destroying the client cancels
+// what is in flight and waits for the callbacks (kCancelled).
 //
 // Errors: kUnavailable when the runtime cannot be reached, otherwise the code that it answered
 // with; the message is the runtime's own text. Stop and Remove of something unknown succeed (CRI:

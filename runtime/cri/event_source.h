@@ -1,6 +1,8 @@
 #pragma once
 
 #include "runtime/base/clock.h"
+#include "runtime/base/result.h"
+#include "runtime/base/timer.h"
 #include "runtime/cri/types.h"
 
 #include <functional>
@@ -13,7 +15,9 @@ namespace farlet::cri {
 // Something happened to a container or a sandbox. A hint to look: it may come twice, late, or
 // before CRI itself shows the change.
 struct RuntimeEvent {
-  enum class Kind { kStarted, kStopped, kDeleted };
+  // kOutOfMemory: the kernel killed something in it; the reason of a container that has ended may
+  // turn into "OOMKilled" because of it.
+  enum class Kind { kStarted, kStopped, kDeleted, kOutOfMemory };
   Kind kind = Kind::kStopped;
   // A container's or a sandbox's id: not every source can tell which.
   std::string id;
@@ -35,7 +39,15 @@ using EventNotice = std::variant<RuntimeEvent, EventsResumed, EventsLost>;
 class EventSource {
  public:
   using Handler = std::function<void(const EventNotice&)>;
+  // No handler runs once it returns. Not from the handler.
   virtual ~EventSource() = default;
 };
+
+// Starts to follow the runtime at `endpoint` (see ConnectGrpcClient); the references must outlive
+// the result. Error: kInvalidArgument naming the endpoint; everything else is retried for ever and
+// told by EventsLost.
+Result<std::unique_ptr<EventSource>> FollowEvents(const std::string& endpoint,
+                                                  TimerService& timers,
+                                                  EventSource::Handler handler);
 
 }  // namespace farlet::cri
