@@ -11,9 +11,9 @@ namespace farlet::kube {
 
 // The object that an event is about (core/v1 ObjectReference).
 struct ObjectReference {
-  std::string kind;         // "Pod", "Node"
-  std::string api_version;  // "v1"
-  std::string object_namespace;
+  std::string kind;              // "Pod", "Node"
+  std::string api_version;       // "v1"
+  std::string object_namespace;  // empty for a Node; its events go to namespace "default"
   std::string name;
   std::string uid;
   std::string resource_version;
@@ -23,12 +23,16 @@ struct ObjectReference {
 enum class EventType { kNormal, kWarning };
 
 // Records core/v1 Events the way client-go does: equal events are folded into one with a count
-// (PATCH), more than ten similar ones in ten minutes are aggregated, and each object may send 25 in
-// a burst and one more every five minutes. Never blocks: events wait in a bounded queue of which
-// the oldest is dropped (and counted in the log) when the API server cannot be reached. Thread
-// safe.
+// (PATCH), ten and more similar ones within ten minutes are combined, and each object may send 25
+// in a burst and one more every five minutes. Messages are cut at 1024 bytes.
+//
+// Never blocks, and never crowds out other requests: at most two events are being written at any
+// time, and occurrences of one event that wait are written as one. While the API server cannot be
+// reached they wait in a bounded queue, of which the oldest is dropped (and counted in the log).
+// What the server refuses (403 in a namespace that is being terminated) is dropped. Thread safe.
 class EventRecorder {
  public:
+  // Drops what has not been written.
   virtual ~EventRecorder() = default;
   virtual void Record(const ObjectReference& object,
                       EventType type,
@@ -37,12 +41,14 @@ class EventRecorder {
 };
 
 struct EventRecorderOptions {
-  std::string component;  // source.component, reportingController
-  std::string host;       // source.host: the node's name
-  double qps = 50;        // KubeletConfiguration.eventRecordQPS
-  int burst = 100;        // eventBurst
+  std::string component;     // source.component, reportingComponent
+  std::string host;          // source.host, reportingInstance: the node's name
+  double qps = 50;           // KubeletConfiguration.eventRecordQPS; 0: no limit
+  int burst = 100;           // eventBurst
+  size_t queue_size = 1000;  // different events that wait
 };
 
+// `client` and `timers` outlive it.
 std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client,
                                                  const Clock& clock,
                                                  TimerService& timers,

@@ -1,0 +1,315 @@
+#include "kube/events/recorder.h"
+
+#include "kube/events/correlator.h"
+#include "kube/watch/gate.h"
+#include "runtime/base/backoff.h"
+#include "runtime/base/log.h"
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+namespace farlet::kube {
+namespace {
+
+constexpr int kMaxInFlight = 2;
+constexpr int kMaxAttempts = 12;  // client-go's maxTriesPerEvent
+constexpr seconds kDropLogInterval(60);
+constexpr BackoffPolicy kRetry{.initial = milliseconds(1000), .max = milliseconds(30'000)};
+
+// An event that waits to be written or is being written.
+//
+//   (Record) ──► queued ──token, free slot──► in flight ──written, refused──► gone
+//                  ▲  └─ Record of the same: one write    │
+//                  └── failed for now / recorded again ◄──┘
+struct Pending {
+  Json event;
+  bool update = false;  // the object exists: PATCH
+  bool queued = false;  // its key is in the queue, or will be again after the flight
+  bool flying = false;
+  int attempts = 0;
+};
+
+// Whether trying the same event again is of use; client-go gives up on whatever the server says.
+bool IsWorthRetrying(const Error& error) {
+  return error.http_status == 0 || error.http_status == 429 || error.http_status >= 500 ||
+         error.http_status == 401;
+}
+
+}  // namespace
+
+class EventSender : public std::enable_shared_from_this<EventSender> {
+ public:
+  EventSender(Client& client,
+              const Clock& clock,
+              TimerService& timers,
+              EventRecorderOptions options)
+      : client_(client),
+        clock_(clock),
+        timers_(timers),
+        options_(std::move(options)),
+        correlator_(clock, options_.component, options_.host),
+        tokens_(options_.burst),
+        refilled_(clock.Now()) {}
+
+  Gate& gate() { return gate_; }
+
+  void Record(const ObjectReference& object,
+              EventType type,
+              std::string_view reason,
+              std::string_view message) {
+    {
+      const std::lock_guard lock(mutex_);
+      std::optional<CorrelatedEvent> event = correlator_.Observe(object, type, reason, message);
+      if (!event) {
+        return;
+      }
+      Enqueue(*std::move(event));
+    }
+    Pump();
+  }
+
+  void Close() {
+    gate_.Close();
+    const std::lock_guard lock(mutex_);
+    if (timer_) {
+      timers_.Cancel(*timer_);
+    }
+  }
+
+ private:
+  // All four need mutex_.
+  void Enqueue(CorrelatedEvent event) {
+    Pending& pending = pending_[event.key];
+    // What has not been written yet is still to be created, however often it occurred.
+    const bool unwritten = pending.queued && !pending.flying && !pending.update;
+    pending.update = event.repeated && !unwritten;
+    pending.event = std::move(event.event);
+    if (pending.queued) {
+      return;
+    }
+    pending.queued = true;
+    if (!pending.flying) {
+      queue_.push_back(std::move(event.key));
+      DropOldest();
+    }
+  }
+
+  void DropOldest() {
+    if (queue_.size() <= options_.queue_size) {
+      return;
+    }
+    pending_.erase(queue_.front());
+    queue_.pop_front();
+    ++dropped_;
+    const SteadyTime now = clock_.Now();
+    if (dropped_ == 1 || now - drop_logged_ >= kDropLogInterval) {
+      drop_logged_ = now;
+      log::Warning("events are dropped, as the API server does not take them",
+                   {{"dropped", dropped_}});
+    }
+  }
+
+  // Takes a token, or sees to it that Pump() is called when there is one.
+  bool MayWrite() {
+    if (timer_) {
+      return false;
+    }
+    if (options_.qps <= 0) {
+      return true;
+    }
+    const SteadyTime now = clock_.Now();
+    const double passed = std::chrono::duration<double>(now - refilled_).count();
+    tokens_ = std::min<double>(options_.burst, tokens_ + passed * options_.qps);
+    refilled_ = now;
+    if (tokens_ >= 1) {
+      tokens_ -= 1;
+      return true;
+    }
+    PumpAfter(std::chrono::duration_cast<milliseconds>(
+                  std::chrono::duration<double>((1 - tokens_) / options_.qps)) +
+              milliseconds(1));
+    return false;
+  }
+
+  void PumpAfter(milliseconds delay) {
+    if (timer_) {
+      return;
+    }
+    timer_ = timers_.After(delay, [weak = weak_from_this()] {
+      EnterStep(weak, [](EventSender& self) {
+        {
+          const std::lock_guard lock(self.mutex_);
+          self.timer_.reset();
+        }
+        self.PumpInside();
+      });
+    });
+  }
+
+  void Pump() {
+    EnterStep(weak_from_this(), [](EventSender& self) { self.PumpInside(); });
+  }
+
+  void PumpInside() {
+    while (true) {
+      std::string key;
+      Json event;
+      bool update = false;
+      {
+        const std::lock_guard lock(mutex_);
+        if (in_flight_ >= kMaxInFlight || queue_.empty() || !MayWrite()) {
+          return;
+        }
+        ++in_flight_;
+        key = std::move(queue_.front());
+        queue_.pop_front();
+        Pending& pending = pending_[key];
+        pending.queued = false;
+        pending.flying = true;
+        event = pending.event;
+        update = pending.update;
+      }
+      if (update) {
+        Update(key, std::move(event));
+      } else {
+        Create(key, event);
+      }
+    }
+  }
+
+  static std::string Path(const Json& event, bool with_name) {
+    const Json& meta = event.at("metadata");
+    return ResourcePath("v1", "events", meta.at("namespace").get_ref<const std::string&>(),
+                        with_name ? meta.at("name").get_ref<const std::string&>() : std::string());
+  }
+
+  void Create(const std::string& key, const Json& event) {
+    const CallOptions call{.retry = false};
+    client_.Create(Path(event, false), event, call,
+                   [weak = weak_from_this(), key](Result<Json> answer) {
+                     EnterStep(weak, [&](EventSender& self) { self.Ended(key, answer); });
+                   });
+  }
+
+  void Update(const std::string& key, Json event) {
+    const CallOptions call{.retry = false};
+    const std::string path = Path(event, true);
+    const Json patch = UpdateOf(event);
+    client_.Patch(path, PatchType::kStrategicMerge, patch, call,
+                  [weak = weak_from_this(), key, event = std::move(event)](Result<Json> answer) {
+                    EnterStep(weak, [&](EventSender& self) {
+                      if (!answer && answer.error().code == Code::kNotFound) {
+                        // Events expire after an hour; this one begins again with its count.
+                        self.Create(key, event);
+                        return;
+                      }
+                      self.Ended(key, answer);
+                    });
+                  });
+  }
+
+  void Ended(const std::string& key, const Result<Json>& answer) {
+    {
+      const std::lock_guard lock(mutex_);
+      --in_flight_;
+      Pending& pending = pending_[key];
+      pending.flying = false;
+      if (answer) {
+        Written(key, pending);
+      } else {
+        Failed(key, pending, answer.error());
+      }
+    }
+    PumpInside();
+  }
+
+  // Both need mutex_ and may erase `pending`.
+  void Written(const std::string& key, Pending& pending) {
+    backoff_.Reset();
+    if (dropped_ > 0) {
+      log::Info("the API server takes events again", {{"dropped", dropped_}});
+      dropped_ = 0;
+    }
+    pending.attempts = 0;
+    if (pending.queued) {
+      queue_.push_back(key);
+    } else {
+      pending_.erase(key);
+    }
+  }
+
+  void Failed(const std::string& key, Pending& pending, const Error& error) {
+    const bool again = IsWorthRetrying(error) && error.code != Code::kCancelled &&
+                       ++pending.attempts < kMaxAttempts;
+    if (!again && !pending.queued) {
+      if (error.code != Code::kAlreadyExists) {
+        log::Info("an event was not taken",
+                  {{"object", pending.event["involvedObject"].value("name", "")},
+                   {"reason", pending.event.value("reason", "")},
+                   {"error", error}});
+      }
+      pending_.erase(key);
+      return;
+    }
+    pending.queued = true;
+    if (again) {
+      queue_.push_front(key);
+      PumpAfter(std::max(backoff_.Next(), error.retry_after.value_or(milliseconds(0))));
+    } else {
+      queue_.push_back(key);
+    }
+  }
+
+  Client& client_;
+  const Clock& clock_;
+  TimerService& timers_;
+  const EventRecorderOptions options_;
+  Gate gate_;
+  std::mutex mutex_;  // guards all below
+  EventCorrelator correlator_;
+  double tokens_;
+  SteadyTime refilled_;
+  Backoff backoff_{kRetry};
+  std::unordered_map<std::string, Pending> pending_;
+  std::deque<std::string> queue_;  // keys, oldest first
+  int in_flight_ = 0;
+  std::optional<TimerService::Id> timer_;  // of the back-off or of the next token
+  int64_t dropped_ = 0;
+  SteadyTime drop_logged_;
+};
+
+namespace {
+
+class EventRecorderImpl final : public EventRecorder {
+ public:
+  explicit EventRecorderImpl(std::shared_ptr<EventSender> sender) : sender_(std::move(sender)) {}
+
+  ~EventRecorderImpl() override { sender_->Close(); }
+
+  void Record(const ObjectReference& object,
+              EventType type,
+              std::string_view reason,
+              std::string_view message) override {
+    sender_->Record(object, type, reason, message);
+  }
+
+ private:
+  // Shared with the callbacks of requests that are under way.
+  const std::shared_ptr<EventSender> sender_;
+};
+
+}  // namespace
+
+std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client,
+                                                 const Clock& clock,
+                                                 TimerService& timers,
+                                                 EventRecorderOptions options) {
+  return std::make_unique<EventRecorderImpl>(
+      std::make_shared<EventSender>(client, clock, timers, std::move(options)));
+}
+
+}  // namespace farlet::kube
