@@ -44,7 +44,8 @@ start_controllers() {
     --cluster-signing-cert-file="$PKI/ca.crt" --cluster-signing-key-file="$PKI/ca.key" \
     --requestheader-client-ca-file="$PKI/front-proxy-ca.crt" \
     --allocate-node-cidrs --cluster-cidr="$POD_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
-    --controllers='*,bootstrapsigner,tokencleaner' --leader-elect=false
+    --controllers='*,bootstrapsigner,tokencleaner' --leader-elect=false \
+    --flex-volume-plugin-dir="$STATE/flex-volumes"
   config=$STATE/scheduler.kubeconfig
   start_process kube-scheduler "$NETNS" "$(kube_binary kube-scheduler)" \
     --kubeconfig="$config" --authentication-kubeconfig="$config" --authorization-kubeconfig="$config" \

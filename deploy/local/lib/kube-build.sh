@@ -14,14 +14,11 @@ cached_binary() {
   esac
 }
 
-# find_go: puts a usable go on PATH. sudo's secure_path lacks the usual places of a Go that is there.
+# find_go: puts a usable go first on PATH. sudo's secure_path lacks the usual places of a Go that is there.
 find_go() {
-  local dir
-  for dir in /usr/local/go/bin /usr/lib/go-1.26/bin /usr/lib/go-1.23/bin; do
-    command -v go >/dev/null && break
-    [[ -x $dir/go ]] && PATH=$dir:$PATH
-  done
-  command -v go >/dev/null || die "no go command found; run $LOCAL_DIR/install first"
+  local go
+  go=$(usable_go) || die "no Go of version 1.21 or later found; run $LOCAL_DIR/install first"
+  PATH=$(dirname "$go"):$PATH
   # An older Go fetches the toolchain that the modules ask for.
   export GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0
   export HOME=${HOME:-/root}
@@ -45,7 +42,9 @@ prepare_module() {
   local dir=$1 requirement=$2 package
   shift 2
   [[ -e $dir/ready ]] && return
-  rm -rf "$dir" && mkdir -p "$dir" && cd "$dir"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  cd "$dir" || exit
   go mod init farlet.dev/local/build
   go mod edit -require "$requirement"
   [[ $requirement != k8s.io/kubernetes@* ]] || write_replaces go.mod

@@ -2,7 +2,7 @@
 # Loads every topic. They only define functions and constants.
 # shellcheck source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-for topic in cluster process network cgroup pki kube-build images registry containerd control-plane \
+for topic in cluster process network cgroup pki packages kube-build images registry containerd control-plane \
   addons node-agent node sample cleanup; do
   # shellcheck disable=SC1090 # the list above
   . "$LOCAL_DIR/lib/$topic.sh"

@@ -7,7 +7,7 @@ kubelet_binary() { kube_binary kubelet; }
 farlet_build() { echo "$REPO_DIR/build/release/provider/app/farlet"; }
 
 compile_farlet() {
-  cd "$REPO_DIR"
+  cd "$REPO_DIR" || exit
   cmake --preset release
   cmake --build --preset release --target farlet
 }
@@ -20,7 +20,8 @@ build_farlet() {
 # install_farlet [BINARY]: the cluster runs a copy, so that a build does not disturb it. An agent that
 # runs an older copy is ended; starting it again adopts its pods.
 install_farlet() {
-  local source=${1:-$(farlet_build)} target=$STATE/bin/farlet name
+  local source=${1:-} target=$STATE/bin/farlet name
+  [[ -n $source ]] || source=$(farlet_build)
   cmp -s "$source" "$target" && return
   mkdir -p "$STATE/bin"
   install -m 0755 "$source" "$target.new"
@@ -33,7 +34,7 @@ install_farlet() {
 }
 
 start_farlet_agent() {
-  [[ -x $STATE/bin/farlet ]] || install_farlet
+  [[ -x $STATE/bin/farlet ]] || install_farlet ""
   # The handler is quoted as YAML: an empty one means the runtime's default.
   render "$LOCAL_DIR/manifests/farlet-node.yaml" "NODE=$NODE" "NODE_IP=$NODE_IP" "DIR=$NODE_DIR" \
     "BOOTSTRAP=$STATE/bootstrap.kubeconfig" "SOCKET=$(containerd_socket "$NODE_CONTAINERD")" \
