@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2164 # every function here runs under set -e
+# What each row of tests/run does. Functions that test take the path of the junit report to write.
+
+CLUSTER=${FARLET_TEST_CLUSTER:-test}
+JOBS=$(nproc)
+LOCAL=$ROOT/deploy/local
+FARLET=$ROOT/build/release/provider/app/farlet
+
+# --- packages -----------------------------------------------------------------------------------
+
+test_packages() { sed 's/#.*//' "$ROOT/tests/e2e/packages.txt" | xargs; }
+
+missing_packages() {
+  local name
+  for name in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+  done
+}
+
+suite_install() {
+  "$LOCAL/install"
+  local missing
+  # shellcheck disable=SC2046 # one name a word
+  missing=$(missing_packages $(test_packages))
+  [[ -n $missing ]] || return 0
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+}
+
+# suite_check_packages: without root; names what is missing and the command that installs it.
+suite_check_packages() {
+  local tool missing=()
+  for tool in cmake ninja g++ protoc grpc_cpp_plugin clang-format python3; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  if ((${#missing[@]} > 0)); then
+    echo "missing: ${missing[*]}"
+    echo "install what farlet is built with: sudo $LOCAL/install"
+    return 1
+  fi
+}
+
+# --- build --------------------------------------------------------------------------------------
+
+suite_build_kube() { nice -n 19 "$LOCAL/build-kube" --with-kubelet; }
+
+suite_build_preset() {
+  cd "$ROOT"
+  if ! as_owner cmake --preset "$1"; then
+    echo "configuring failed; if a package is missing: sudo $LOCAL/install"
+    return 1
+  fi
+  as_owner nice -n 5 cmake --build --preset "$1" -j "$JOBS"
+}
+
+suite_build() { suite_build_preset release; }
+
+sources() { find "$ROOT"/{kube,provider,runtime,tests} -name '*.h' -o -name '*.cc'; }
+
+suite_format() { sources | xargs clang-format --dry-run -Werror; }
+
+suite_tidy() {
+  sources | grep '\.cc$' | xargs -P "$JOBS" -n 4 clang-tidy -p "$ROOT/build/release" --quiet
+}
+
+# --- tests --------------------------------------------------------------------------------------
+
+run_ctest() {
+  local preset=$1 label=$2 report=$3
+  shift 3
+  cd "$ROOT/build/$preset"
+  ctest -L "^$label\$" --no-tests=error --output-on-failure --output-junit "$report" "$@"
+}
+
+suite_unit_preset() {
+  local report=$2
+  export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+  export TSAN_OPTIONS=halt_on_error=1
+  as_owner bash -c "$(declare -f run_ctest); ROOT=$ROOT; run_ctest $1 unit $report -j $JOBS"
+}
+
+suite_unit() { suite_unit_preset release "$1"; }
+
+cluster_env() { eval "$("$LOCAL/env" --name "$CLUSTER")"; }
+
+suite_integration() {
+  cluster_env
+  run_ctest release integration "$1"
+}
+
+# run_pytest REPORT ARGUMENT...: Debian's pytest, whatever else is installed on the machine.
+run_pytest() {
+  local report=$1
+  shift
+  cluster_env
+  cd "$ROOT/tests/e2e"
+  /usr/bin/python3 -B -m pytest -p no:cacheprovider -v --junitxml="$report" "$@"
+}
+
+suite_e2e() { run_pytest "$1" -n 4 -m 'not faults' --farlet "$FARLET"; }
+
+suite_faults() { run_pytest "$1" -m faults --farlet "$FARLET"; }
+
+# --- cluster ------------------------------------------------------------------------------------
+
+suite_cluster_up() {
+  "$LOCAL/down" --name "$CLUSTER"
+  "$LOCAL/up" --name "$CLUSTER" --farlet "$FARLET"
+}
+
+# what_is_left: looked for here once more, without the scripts that are under test.
+what_is_left() {
+  local pattern="farlet-$CLUSTER"
+  grep -lzx "FARLET_LOCAL=$CLUSTER" /proc/[0-9]*/environ 2>/dev/null | sed 's/^/process /'
+  grep -oE " [^ ]*/farlet-local/$CLUSTER(/[^ ]*)? " /proc/self/mountinfo | sed 's/^/mount/'
+  find /run/netns -maxdepth 1 \( -name "$pattern" -o -name "$pattern-*" \) 2>/dev/null | sed 's/^/namespace /'
+  find /sys/fs/cgroup -maxdepth 2 -name "$pattern-*" 2>/dev/null | sed 's/^/cgroup /'
+  find /var/lib/farlet-local/"$CLUSTER" /run/farlet-local/"$CLUSTER" -maxdepth 0 2>/dev/null | sed 's/^/files /'
+}
+
+suite_cluster_down() {
+  local left
+  "$LOCAL/down" --name "$CLUSTER"
+  left=$(what_is_left)
+  [[ -z $left ]] || { printf 'left behind:\n%s\n' "$left" && return 1; }
+}
+
+# --- benchmark ----------------------------------------------------------------------------------
+
+suite_bench_smoke() { "$ROOT/tests/bench/pods/run" --cluster "$CLUSTER" --pods 10 --rounds 1 --out "$OUT/bench-smoke"; }
+
+suite_bench() { "$ROOT/tests/bench/pods/run" --cluster "$CLUSTER" --pods 10,100 --out "$OUT/bench"; }
