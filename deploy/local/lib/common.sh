@@ -77,12 +77,13 @@ wait_for() {
   done
 }
 
-# run_logged WHAT LOG COMMAND...: runs COMMAND with its output in LOG and a sign of life every 15 s.
+# run_logged WHAT LOG COMMAND...: runs COMMAND with its output in LOG and a sign of life every 15 s. It does not
+# hold the cluster's lock (descriptor 7): it may go on for a while when this script is killed.
 run_logged() {
   local what=$1 log=$2 start=$SECONDS told=0 pid
   shift 2
   mkdir -p "$(dirname "$log")"
-  "$@" >"$log" 2>&1 &
+  "$@" >"$log" 2>&1 7>&- &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2

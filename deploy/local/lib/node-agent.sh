@@ -6,8 +6,12 @@ kubelet_binary() { kube_binary kubelet; }
 
 farlet_build() { echo "$REPO_DIR/build/release/provider/app/farlet"; }
 
+# The lock is for the build that a killed `up` has left behind: two must not work in one folder.
 compile_farlet() {
   cd "$REPO_DIR" || exit
+  mkdir -p build
+  exec 9<build
+  flock 9
   cmake --preset release
   cmake --build --preset release --target farlet
 }
@@ -39,7 +43,8 @@ start_farlet_agent() {
   render "$LOCAL_DIR/manifests/farlet-node.yaml" "NODE=$NODE" "NODE_IP=$NODE_IP" "DIR=$NODE_DIR" \
     "BOOTSTRAP=$STATE/bootstrap.kubeconfig" "SOCKET=$(containerd_socket "$NODE_CONTAINERD")" \
     "HANDLER=$NODE_HANDLER" "CNI=$(cni_conf_dir "$NODE_CONTAINERD")" "DNS=$CLUSTER_DNS_IP" \
-    "DOMAIN=$CLUSTER_DOMAIN" "CA=$PKI/ca.crt" "CGROUP=$(node_cgroup "$NODE")" | write_file "$NODE_DIR/config.yaml"
+    "DOMAIN=$CLUSTER_DOMAIN" "CA=$PKI/ca.crt" "CGROUP=$(node_cgroup "$NODE")" \
+    "RESOLV_CONF=$STATE/resolv.conf" | write_file "$NODE_DIR/config.yaml"
   start_process "node-$NODE" "$NODE_NETNS" "$STATE/bin/farlet" node --config "$NODE_DIR/config.yaml"
 }
 

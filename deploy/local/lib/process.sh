@@ -8,10 +8,9 @@ process_log() { echo "$LOGS/$1.log"; }
 start_time() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  stat=${stat##*) }
-  # shellcheck disable=SC2086 # split into fields: state is the third of proc(5), the start time the 22nd
-  set -- $stat
-  echo "${20}"
+  local fields
+  read -r -a fields <<<"${stat##*) }"
+  echo "${fields[19]}"
 }
 
 # process_pid NAME: the id of the process when it still runs.
@@ -34,11 +33,16 @@ start_process() {
     return
   fi
   mkdir -p "$RUN/pid" "$LOGS"
-  FARLET_LOCAL=$CLUSTER setsid nsenter --net="/run/netns/$netns" -- "$@" \
-    </dev/null >>"$(process_log "$name")" 2>&1 7>&- &
+  rm -f "$RUN/pid/$name"
+  FARLET_LOCAL=$CLUSTER setsid "$LOCAL_DIR/lib/launch" "$RUN/pid/$name" \
+    nsenter --net="/run/netns/$netns" -- "$@" </dev/null >>"$(process_log "$name")" 2>&1 7>&- &
   pid=$!
   disown "$pid"
-  echo "$pid $(start_time "$pid")" | write_file "$RUN/pid/$name"
+  for _ in {1..500}; do
+    [[ -s $RUN/pid/$name ]] && return
+    sleep 0.02
+  done
+  fail_with_log "$name did not start" "$(process_log "$name")"
 }
 
 ready_or_dead() {
@@ -80,7 +84,7 @@ marked_processes() {
   done
 }
 
-# kill_marked VARIABLE...: what is left after the orderly stop, for instance shims.
+# kill_marked: what is left after the orderly stop, for instance shims.
 kill_marked() {
   local signal pids
   for signal in TERM KILL KILL; do
