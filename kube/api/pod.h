@@ -113,8 +113,8 @@ struct Probe {
   std::optional<seconds> termination_grace_period;
 };
 
-struct SeccompProfile {
-  std::string type;  // "RuntimeDefault", "Unconfined", "Localhost"
+struct SecurityProfile {  // seccompProfile, appArmorProfile
+  std::string type;       // "RuntimeDefault", "Unconfined", "Localhost"
   std::string localhost_profile;
 };
 
@@ -127,7 +127,8 @@ struct SecurityContext {  // of a container
   std::optional<bool> run_as_non_root;
   std::optional<bool> read_only_root_filesystem;
   std::optional<bool> allow_privilege_escalation;
-  std::optional<SeccompProfile> seccomp;
+  std::optional<SecurityProfile> seccomp;
+  std::optional<SecurityProfile> apparmor;
 };
 
 struct PodSecurityContext {
@@ -136,7 +137,8 @@ struct PodSecurityContext {
   std::optional<bool> run_as_non_root;
   std::optional<int64_t> fs_group;
   std::vector<int64_t> supplemental_groups;
-  std::optional<SeccompProfile> seccomp;
+  std::optional<SecurityProfile> seccomp;
+  std::optional<SecurityProfile> apparmor;
   StringMap sysctls;
 };
 
@@ -196,10 +198,16 @@ struct ServiceAccountTokenProjection {
   std::string path;
 };
 
+// A source that this node does not read; `type` is the field's name ("clusterTrustBundle").
+struct UnsupportedProjection {
+  std::string type;
+};
+
 using ProjectionSource = std::variant<ConfigMapProjection,
                                       SecretProjection,
                                       DownwardApiProjection,
-                                      ServiceAccountTokenProjection>;
+                                      ServiceAccountTokenProjection,
+                                      UnsupportedProjection>;
 
 struct EmptyDirVolume {
   std::string medium;  // "", "Memory", "HugePages…"
@@ -269,6 +277,10 @@ struct PodSpec {
   std::vector<Container> containers;
   std::vector<Volume> volumes;
   ResourceList overhead;
+  std::optional<std::string> hostname_override;
+  // Fields in use that change what the pod does and that these types do not hold, by path
+  // ("spec.containers[0].lifecycle").
+  std::vector<std::string> not_understood;
 };
 
 // An immutable snapshot.
