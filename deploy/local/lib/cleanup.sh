@@ -33,14 +33,17 @@ remove_sandboxes() {
   done
   for id in $ids; do
     timeout 20 ctr --address "$(containerd_socket "$1")" -n k8s.io containers delete "$id" >/dev/null 2>&1 || true
-    forget_cni "$id"
+    forget_addresses "$id"
   done
 }
 
-# forget_cni ID: what the network plugins keep about a sandbox in the machine's own folder.
-forget_cni() {
+# cni_results: what libcni keeps about the cluster's sandboxes in a folder of the machine. Their network
+# namespaces are below the cluster's own folder.
+cni_results() { grep -lsF "$RUN/" /var/lib/cni/results/* || true; }
+
+# forget_addresses ID: a sandbox's addresses, where a CNI configuration left them in the plugin's default folder.
+forget_addresses() {
   local file
-  rm -f /var/lib/cni/results/*-"$1"-*
   for file in /var/lib/cni/networks/*/*; do
     if [[ -f $file && $(head -n 1 "$file") == "$1"* ]]; then rm -f "$file"; fi
   done
@@ -85,6 +88,8 @@ stop_runtime() {
     if [[ -d $id ]]; then stop_processes 10 "containerd-$(basename "$id")"; fi
   done
   stop_processes 5 registry registry-private
+  # Containers that are still there end before their shims, which reap them.
+  cgroup_trees "farlet-$CLUSTER-*" | while read -r id; do kill_cgroup_members "$id"; done
   kill_marked
   # shellcheck disable=SC2086 # one path a word
   rm -f $sockets
@@ -103,6 +108,8 @@ remove_files() {
   rm -rf --one-file-system "$STATE" "$RUN" || true
   restore_sysctls
   forget_kubelet_paths
+  # shellcheck disable=SC2046 # one path a word
+  rm -f $(cni_results)
   rm -f "/run/lock/farlet-local-$CLUSTER"
   remove_machine_folders
 }
@@ -117,4 +124,5 @@ leftovers() {
   done
   if [[ -n ${HOST_LINK:-} && -e /sys/class/net/$HOST_LINK ]]; then echo "interface $HOST_LINK"; fi
   cgroup_trees "farlet-$CLUSTER-*" | sed 's/^/cgroup /'
+  cni_results | sed 's/^/file /'
 }

@@ -45,6 +45,7 @@ node_sysctls() {
 
 create_network() {
   share_netns_dir
+  # shellcheck disable=SC2153 # the cluster's own, set by use_cluster
   create_namespace "$NETNS"
   node_sysctls "$NETNS"
   if ! in_net ip link show br0 >/dev/null 2>&1; then in_net ip link add br0 type bridge forward_delay 0; fi

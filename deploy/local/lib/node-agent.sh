@@ -101,8 +101,8 @@ forget_kubelet_paths() {
   for link in /var/log/containers/*; do
     if [[ -L $link && $(readlink "$link") == "$STATE"/* ]]; then rm -f "$link"; fi
   done
-  rmdir /var/log/containers 2>/dev/null || true
   grep -qsx kubelet "$FARLET_STATE_ROOT"/*/nodes/*/kind && return
+  rmdir /var/log/containers 2>/dev/null || true
   [[ -d /var/lib/kubelet && ! -e /var/lib/kubelet/config.yaml ]] || return 0
   rm -f /var/lib/kubelet/device-plugins/{kubelet.sock,DEPRECATION,kubelet_internal_checkpoint}
   rmdir /var/lib/kubelet/device-plugins /var/lib/kubelet 2>/dev/null || true

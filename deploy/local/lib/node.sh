@@ -44,6 +44,7 @@ add_node() {
   if read_node "$name" && [[ $NODE_KIND != "$2" ]]; then
     die "node $name exists already, with a $NODE_KIND; remove it first"
   fi
+  [[ $3 == own ]] || other_agents_stopped "$name"
   mkdir -p "$dir"/{root,pki,pods-log,static-pods}
   echo "$4" >"$dir/handler"
   [[ -s $dir/placement ]] || echo "$3" >"$dir/placement"
@@ -54,8 +55,7 @@ add_node() {
 
 start_node() {
   read_node "$1" || die "cluster $CLUSTER has no node $1 (its nodes: $(ls "$STATE/nodes"))"
-  other_agents_stopped
-  if [[ $NODE_CONTAINERD != main ]]; then start_own_machine; fi
+  if [[ $NODE_CONTAINERD == main ]]; then other_agents_stopped "$NODE"; else start_own_machine; fi
   create_cgroup "$(node_cgroup "$NODE")"
   mkdir -p "$(cni_conf_dir "$NODE_CONTAINERD")"
   "start_${NODE_KIND}_agent"
@@ -68,13 +68,12 @@ start_node() {
   detail "$NODE ($NODE_KIND) is ready; log: $(process_log "node-$NODE")"
 }
 
-# other_agents_stopped: two agents on one containerd would each remove what only the other knows.
+# other_agents_stopped NODE: two agents on one containerd would each remove what only the other knows.
 other_agents_stopped() {
   local dir other
-  [[ $NODE_CONTAINERD == main ]] || return 0
   for dir in "$STATE"/nodes/*/; do
     other=$(basename "$dir")
-    [[ $other != "$NODE" && $(cat "$dir/placement" 2>/dev/null) == shared ]] || continue
+    [[ $other != "$1" && $(cat "$dir/placement" 2>/dev/null) == shared ]] || continue
     ! process_alive "node-$other" ||
       die "node $other uses the same containerd; stop it first: $LOCAL_DIR/node stop --name $CLUSTER --node $other"
   done
