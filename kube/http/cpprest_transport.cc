@@ -38,6 +38,7 @@ using web::http::http_response;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
 
+// First called before any http_client is made, which would start a pool of 40 threads.
 asio::io_service& Io() {
   static asio::io_service& io = []() -> asio::io_service& {
     crossplat::threadpool::initialize_with_threads(1);
@@ -552,6 +553,7 @@ class CpprestTransport final : public Transport {
 }  // namespace
 
 Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url, const TlsConfig& tls) {
+  Io();
   try {
     web::uri uri(server_url);
     const bool http = uri.scheme() == "http" || uri.scheme() == "https";
