@@ -17,9 +17,18 @@ start_serving_approver() {
 # start_kube_proxy NAME NETNS NODE NODE_IP
 start_kube_proxy() {
   local config=$STATE/$1.yaml
+  process_alive "$1" && return
   render "$LOCAL_DIR/manifests/kube-proxy.yaml" "NODE=$3" "NODE_IP=$4" "POD_CIDR=$POD_CIDR" \
     "KUBECONFIG=$STATE/kube-proxy.kubeconfig" | write_file "$config"
   start_process "$1" "$2" "$LOCAL_DIR/lib/keep-running" "$(kube_binary kube-proxy)" --config "$config"
+}
+
+# point_kube_proxy NODE: the cluster's own kube-proxy belongs to the node whose agent works in its namespace. While
+# that node does not exist, kube-proxy waits for 30 s before it does anything.
+point_kube_proxy() {
+  grep -qsx "hostnameOverride: $1" "$STATE/kube-proxy.yaml" && return
+  stop_processes 10 kube-proxy
+  start_kube_proxy kube-proxy "$NETNS" "$1" "$CLUSTER_IP"
 }
 
 start_coredns() {

@@ -64,7 +64,8 @@ start_node() {
     set_cni_aside && write_cni
   fi
   wait_ready "node-$NODE" 90 node_is_ready "$NODE"
-  if [[ $NODE_CONTAINERD != main ]]; then connect_pod_network; fi
+  if [[ $NODE_CONTAINERD == main ]]; then point_kube_proxy "$NODE"; fi
+  connect_pod_network
   detail "$NODE ($NODE_KIND) is ready; log: $(process_log "node-$NODE")"
 }
 
