@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/base/clock.h"
 #include "runtime/base/result.h"
 #include "runtime/cri/error_map.h"
 

@@ -47,6 +47,7 @@ class EventSource {
 // the result. Error: kInvalidArgument naming the endpoint; everything else is retried for ever and
 // told by EventsLost.
 Result<std::unique_ptr<EventSource>> FollowEvents(const std::string& endpoint,
+                                                  const Clock& clock,
                                                   TimerService& timers,
                                                   EventSource::Handler handler);
 

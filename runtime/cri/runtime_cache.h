@@ -18,6 +18,7 @@ namespace farlet::cri {
 struct PodContainer {
   SandboxId sandbox;
   ContainerStatus status;
+  bool operator==(const PodContainer&) const = default;
 };
 
 // What the runtime holds of one pod at one moment. Immutable.
@@ -25,7 +26,8 @@ struct PodRuntime {
   std::string uid;
   // Grows with every change of this pod, and is larger than that of any older snapshot of any pod.
   uint64_t generation = 0;
-  // Not older than this: when the read (or the note) that confirmed it began.
+  // When the newest read of the whole pod began; the clock's epoch while it is known only by notes.
+  // A relist that finds nothing changed does not touch it.
   SteadyTime observed_at;
   std::vector<SandboxStatus> sandboxes;  // newest first
   std::vector<PodContainer> containers;  // newest first
@@ -61,9 +63,11 @@ class RuntimeCache {
   struct Options {
     milliseconds relist_with_events{10'000};
     milliseconds relist_without_events{200};
-    // While the runtime still shows a container as running after its exit was announced.
+    // While the runtime still shows a container as running after its exit was announced; the wait
+    // doubles from one read to the next.
     milliseconds first_recheck{5};
-    milliseconds recheck_for{2000};
+    milliseconds longest_recheck{1000};
+    seconds recheck_for{60};
   };
 
   // The references must outlive the cache; `client` may be destroyed only after it.
@@ -106,7 +110,7 @@ class RuntimeCache {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace farlet::cri

@@ -53,7 +53,7 @@ class RuntimeHealth {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace farlet::cri

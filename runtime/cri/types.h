@@ -51,12 +51,14 @@ struct SandboxMetadata {
   std::string pod_namespace;
   std::string uid;
   uint32_t attempt = 0;
+  bool operator==(const SandboxMetadata&) const = default;
 };
 
 struct DnsConfig {
   std::vector<std::string> servers;
   std::vector<std::string> searches;
   std::vector<std::string> options;
+  bool operator==(const DnsConfig&) const = default;
 };
 
 struct PortMapping {
@@ -65,6 +67,7 @@ struct PortMapping {
   int32_t container_port = 0;
   int32_t host_port = 0;
   std::string host_ip;
+  bool operator==(const PortMapping&) const = default;
 };
 
 struct LinuxResources {
@@ -74,18 +77,21 @@ struct LinuxResources {
   int64_t memory_limit_bytes = 0;
   int64_t oom_score_adj = 0;
   StringMap unified;
+  bool operator==(const LinuxResources&) const = default;
 };
 
 struct NamespaceOptions {
   NamespaceMode network = NamespaceMode::kPod;
   NamespaceMode pid = NamespaceMode::kContainer;
   NamespaceMode ipc = NamespaceMode::kPod;
+  bool operator==(const NamespaceOptions&) const = default;
 };
 
 struct SecurityProfile {
   enum class Type { kRuntimeDefault = 0, kUnconfined = 1, kLocalhost = 2 };
   Type type = Type::kUnconfined;
   std::string localhost_ref;
+  bool operator==(const SecurityProfile&) const = default;
 };
 
 struct SandboxSecurity {
@@ -96,6 +102,7 @@ struct SandboxSecurity {
   bool readonly_rootfs = false;
   bool privileged = false;
   SecurityProfile seccomp{.type = SecurityProfile::Type::kRuntimeDefault};
+  bool operator==(const SandboxSecurity&) const = default;
 };
 
 struct SandboxConfig {
@@ -111,11 +118,13 @@ struct SandboxConfig {
   SandboxSecurity security;
   std::optional<LinuxResources> overhead;
   std::optional<LinuxResources> resources;
+  bool operator==(const SandboxConfig&) const = default;
 };
 
 struct ContainerMetadata {
   std::string name;
   uint32_t attempt = 0;
+  bool operator==(const ContainerMetadata&) const = default;
 };
 
 struct Mount {
@@ -123,11 +132,13 @@ struct Mount {
   std::string host_path;
   bool readonly = false;
   MountPropagation propagation = MountPropagation::kPrivate;
+  bool operator==(const Mount&) const = default;
 };
 
 struct Capabilities {
   std::vector<std::string> add;
   std::vector<std::string> drop;
+  bool operator==(const Capabilities&) const = default;
 };
 
 struct ContainerSecurity {
@@ -144,6 +155,7 @@ struct ContainerSecurity {
   std::vector<std::string> readonly_paths;
   SecurityProfile seccomp;
   std::optional<SecurityProfile> apparmor;
+  bool operator==(const ContainerSecurity&) const = default;
 };
 
 struct EnvVar {
@@ -169,6 +181,7 @@ struct ContainerConfig {
   bool tty = false;
   LinuxResources resources;
   ContainerSecurity security;
+  bool operator==(const ContainerConfig&) const = default;
 };
 
 struct Sandbox {  // of ListPodSandbox
@@ -179,11 +192,13 @@ struct Sandbox {  // of ListPodSandbox
   StringMap labels;
   StringMap annotations;
   std::string runtime_handler;
+  bool operator==(const Sandbox&) const = default;
 };
 
 struct SandboxStatus {
   Sandbox sandbox;
   std::vector<std::string> ips;  // primary first; empty for host network
+  bool operator==(const SandboxStatus&) const = default;
 };
 
 struct Container {  // of ListContainers
@@ -196,6 +211,7 @@ struct Container {  // of ListContainers
   WallTime created_at;
   StringMap labels;
   StringMap annotations;
+  bool operator==(const Container&) const = default;
 };
 
 struct ContainerStatus {
@@ -214,6 +230,7 @@ struct ContainerStatus {
   StringMap labels;
   StringMap annotations;
   std::string log_path;  // absolute
+  bool operator==(const ContainerStatus&) const = default;
 };
 
 struct Image {
@@ -223,6 +240,7 @@ struct Image {
   uint64_t size_bytes = 0;
   std::optional<int64_t> uid;
   std::string username;
+  bool operator==(const Image&) const = default;
 };
 
 // Never logged.
@@ -233,6 +251,7 @@ struct ImageAuth {
   std::string server_address;
   std::string identity_token;
   std::string registry_token;
+  bool operator==(const ImageAuth&) const = default;
 };
 
 struct RuntimeCondition {
@@ -240,35 +259,41 @@ struct RuntimeCondition {
   bool status = false;
   std::string reason;
   std::string message;
+  bool operator==(const RuntimeCondition&) const = default;
 };
 
 struct RuntimeHandler {
   std::string name;
   bool recursive_readonly_mounts = false;
   bool user_namespaces = false;
+  bool operator==(const RuntimeHandler&) const = default;
 };
 
 struct RuntimeStatus {
   std::vector<RuntimeCondition> conditions;
   std::vector<RuntimeHandler> handlers;
+  bool operator==(const RuntimeStatus&) const = default;
 };
 
 struct RuntimeVersion {
   std::string runtime_name;
   std::string runtime_version;
   std::string runtime_api_version;
+  bool operator==(const RuntimeVersion&) const = default;
 };
 
 struct FilesystemUsage {
   std::string mountpoint;
   uint64_t used_bytes = 0;
   uint64_t inodes_used = 0;
+  bool operator==(const FilesystemUsage&) const = default;
 };
 
 struct ExecSyncResult {
   std::string stdout_text;
   std::string stderr_text;
   int32_t exit_code = 0;
+  bool operator==(const ExecSyncResult&) const = default;
 };
 
 struct StreamOptions {  // of Exec and Attach
@@ -278,6 +303,7 @@ struct StreamOptions {  // of Exec and Attach
   bool stdout_open = false;
   bool stderr_open = false;
   bool tty = false;
+  bool operator==(const StreamOptions&) const = default;
 };
 
 }  // namespace farlet::cri
