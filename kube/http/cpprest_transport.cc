@@ -551,6 +551,20 @@ class CpprestTransport final : public Transport {
 };
 
 }  // namespace
+}  // namespace farlet::kube::http
+
+// cpprestsdk has OpenSSL parse the system's roots (140 certificates, 20 ms of a core) for each
+// connection, only for TlsContext to replace them. There is no setting against it, so libcpprest's
+// call is bound to this definition instead; everybody else gets what the original does.
+// NOLINTNEXTLINE(readability-identifier-naming): OpenSSL's name.
+extern "C" int SSL_CTX_set_default_verify_paths(SSL_CTX* context) {
+  if (farlet::kube::http::OnIoThread()) {
+    return 1;
+  }
+  return X509_STORE_set_default_paths(SSL_CTX_get_cert_store(context));
+}
+
+namespace farlet::kube::http {
 
 Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url, const TlsConfig& tls) {
   Io();
