@@ -117,7 +117,9 @@ remove_files() {
 # leftovers: one line for each thing of the cluster that is still there.
 leftovers() {
   local pid dir
-  for pid in $(marked_processes); do echo "process $pid ($(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null))"; done
+  for pid in $(marked_processes); do
+    echo "process $pid ($({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null))"
+  done
   for dir in "$STATE" "$RUN"; do mounts_below "$dir" | sed 's/^/mount /'; done
   for dir in "$STATE" "$RUN" "/run/netns/$NETNS" "/run/netns/$NETNS"-*; do
     if [[ -e $dir ]]; then echo "file $dir"; fi
