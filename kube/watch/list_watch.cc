@@ -302,14 +302,21 @@ class ListWatch::Impl : public std::enable_shared_from_this<ListWatch::Impl> {
     }
   }
 
+  std::string Selector() const {
+    const auto found = options_.query.find("fieldSelector");
+    return found != options_.query.end() ? found->second : std::string();
+  }
+
   // Says the first failure and then one a minute.
   void Failed(const char* what, const Error& error) {
     ++failures_;
     const SteadyTime now = clock_.Now();
     if (failures_ == 1 || now - last_logged_ >= kLogInterval) {
       last_logged_ = now;
-      log::Warning(std::string(what) + " failed, trying again",
-                   {{"path", options_.path}, {"failures", failures_}, {"error", error}});
+      log::Warning(std::string(what) + " failed, trying again", {{"path", options_.path},
+                                                                 {"selector", Selector()},
+                                                                 {"failures", failures_},
+                                                                 {"error", error}});
     }
     if (options_.on_error) {
       options_.on_error(error);
