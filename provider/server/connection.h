@@ -1,0 +1,108 @@
+#pragma once
+
+#include "provider/server/authentication.h"
+#include "provider/server/authorization.h"
+#include "provider/server/client_ca.h"
+#include "provider/server/io.h"
+#include "provider/server/routes.h"
+#include "provider/server/server.h"
+
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+// Internal.
+namespace farlet::server {
+
+namespace http = boost::beast::http;
+
+// What all connections share. Everything that changes is used on the I/O thread only.
+struct Service {
+  ServerOptions options;
+  RouteContext routes;
+  Authenticator authenticator;
+  Authorizer authorizer;
+  ClientCa client_ca;
+  size_t connections = 0;
+};
+
+// Counts a connection for as long as it, or the session that it was handed over to, lives. Made and
+// destroyed on the I/O thread.
+class ConnectionCount {
+ public:
+  explicit ConnectionCount(std::shared_ptr<Service> service) : service_(std::move(service)) {
+    ++service_->connections;
+  }
+
+  ConnectionCount(const ConnectionCount&) = delete;
+  ConnectionCount& operator=(const ConnectionCount&) = delete;
+
+  ~ConnectionCount() { --service_->connections; }
+
+ private:
+  const std::shared_ptr<Service> service_;
+};
+
+// One client connection: TLS handshake, then requests one after another, each of which is
+// authenticated, authorized and handed to its route. All on the I/O thread.
+//
+//   handshake ─► idle ─► headers ─► body ─► route ─► whole answer ──► idle | closed
+//                                                 ├► streamed body ─► idle | closed
+//                                                 └► upstream ─► Splice
+class Connection final : public Session, public std::enable_shared_from_this<Connection> {
+ public:
+  // A plain connection serves only /healthz, to anybody.
+  Connection(std::shared_ptr<IoCore> core,
+             std::shared_ptr<Service> service,
+             std::shared_ptr<ClientStream> stream);
+  ~Connection() override;
+
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void Start();
+  void Close() override;
+
+  // What the exchange of the request with this number asks for; ignored when it is not current.
+  void Reply(uint64_t number, Response response);
+  void Stream(uint64_t number, std::unique_ptr<BodySource> body, bool live);
+  void Tunnel(uint64_t number, const std::string& url);
+
+ private:
+  class RequestExchange;
+
+  void AwaitRequest();
+  void ReadHeader();
+  void ReadBody();
+  void OnReadError(const ErrorCode& error);
+  void HandleRequest();
+  void Admit(const std::shared_ptr<RequestExchange>& exchange);
+  Result<Request> DecodeRequest() const;
+
+  // True for the first answer to the current request.
+  bool TakeAnswer(uint64_t number);
+  void Send(Response response);
+  void OnSent(const ErrorCode& error, bool keep_alive);
+  void Finish();
+
+  void SendBody(std::unique_ptr<BodySource> body, bool live);
+  void StartSplice(tcp::socket upstream, std::string head, std::string early);
+
+  const std::shared_ptr<IoCore> core_;
+  const std::shared_ptr<Service> service_;
+  std::unique_ptr<ConnectionCount> count_;
+  std::shared_ptr<ClientStream> stream_;
+  const bool plain_;
+  Deadline deadline_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  uint64_t request_number_ = 0;
+  bool awaiting_answer_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace farlet::server
