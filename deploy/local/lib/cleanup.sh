@@ -13,28 +13,25 @@ release_mounts() {
 
 mounts_below() { awk -v dir="$1" '$5 == dir || index($5, dir "/") == 1 {print $5}' /proc/self/mountinfo; }
 
-# container_ids CONTAINERD CGROUP: those whose control group is below CGROUP; `/` means all.
-container_ids() {
-  local id path
-  for id in $(timeout 20 ctr --address "$(containerd_socket "$1")" -n k8s.io containers list -q 2>/dev/null); do
-    path=$(timeout 10 ctr --address "$(containerd_socket "$1")" -n k8s.io containers info "$id" 2>/dev/null |
-      jq -r '.Spec.linux.cgroupsPath // "/"')
-    if [[ $2 == / || $path == "$2"/* || $path == "$2" ]]; then echo "$id"; fi
-  done
-}
+node_ctr() { timeout 20 ctr --address "$(containerd_socket "$1")" -n k8s.io "${@:2}" 2>/dev/null; }
 
-# remove_sandboxes CONTAINERD CGROUP: ends and deletes containers, sandboxes and their shims.
+# remove_sandboxes CONTAINERD CGROUP: ends and deletes the containers whose control group is below CGROUP (`/` means
+# all) with their shims and network namespaces. Succeeds when there were any.
 remove_sandboxes() {
-  local id ids
-  process_alive "containerd-$1" || return 0
-  ids=$(container_ids "$1" "$2")
-  for id in $ids; do
-    timeout 20 ctr --address "$(containerd_socket "$1")" -n k8s.io tasks delete --force "$id" >/dev/null 2>&1 || true
-  done
-  for id in $ids; do
-    timeout 20 ctr --address "$(containerd_socket "$1")" -n k8s.io containers delete "$id" >/dev/null 2>&1 || true
+  local id info path removed=1
+  process_alive "containerd-$1" || return 1
+  for id in $(node_ctr "$1" containers list -q); do
+    info=$(node_ctr "$1" containers info "$id") || continue
+    path=$(jq -r '.Spec.linux.cgroupsPath // "/"' <<<"$info")
+    [[ $2 == / || $path == "$2"/* ]] || continue
+    removed=0
+    node_ctr "$1" tasks delete --force "$id" >/dev/null || true
+    node_ctr "$1" containers delete "$id" >/dev/null || true
     forget_addresses "$id"
+    path=$(jq -r '.Spec.linux.namespaces[]? | select(.type == "network") | .path // empty' <<<"$info")
+    if [[ $path == "$RUN"/* ]]; then { umount "$path" && rm -f "$path"; } 2>/dev/null || true; fi
   done
+  return "$removed"
 }
 
 # cni_results: what libcni keeps about the cluster's sandboxes in a folder of the machine. Their network
@@ -77,7 +74,7 @@ stop_all() {
   stop_processes 5 kube-apiserver
   stop_processes 5 etcd
   for id in "$RUN"/containerd/*/; do
-    if [[ -d $id ]]; then remove_sandboxes "$(basename "$id")" /; fi
+    if [[ -d $id ]]; then remove_sandboxes "$(basename "$id")" / || true; fi
   done
 }
 

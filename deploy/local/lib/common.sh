@@ -51,7 +51,7 @@ show_log() {
   local log=$1
   [[ -s $log ]] || { printf '        (%s is empty)\n' "$log" >&2; return 0; }
   printf '        last lines of %s:\n' "$log" >&2
-  tail -n 15 "$log" | sed 's/^/        | /' >&2
+  tail -n 15 "$log" | cut -c 1-300 | sed 's/^/        | /' >&2
 }
 
 # fail_with_log TEXT LOG

@@ -49,6 +49,9 @@ create_network() {
   create_namespace "$NETNS"
   node_sysctls "$NETNS"
   if ! in_net ip link show br0 >/dev/null 2>&1; then in_net ip link add br0 type bridge forward_delay 0; fi
+  # A bridge without an address of its own takes one of its ports' and changes it when a node comes or goes:
+  # its neighbours would send to the old one for half a minute.
+  in_net ip link set br0 address "$(printf '02:fa:00:00:%02x:02' "$INDEX")"
   in_net ip addr replace "$CLUSTER_IP/24" dev br0
   in_net ip link set br0 up
   if ! ip link show "$HOST_LINK" >/dev/null 2>&1; then

@@ -80,8 +80,10 @@ other_agents_stopped() {
   done
 }
 
+# node_is_ready NODE: the condition may still be that of an agent that was stopped, so the agent is asked as well.
 node_is_ready() {
-  [[ $(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
+  nsenter --net="/run/netns/$NODE_NETNS" -- curl -fsS -o /dev/null -m 2 http://127.0.0.1:10248/healthz &&
+    [[ $(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
 }
 
 start_own_machine() {
@@ -121,6 +123,21 @@ restore_cni() {
   done
 }
 
+# remove_cni: the network of a node whose pods are gone. Its bridge has the address of a range of pod addresses that
+# the next node does not get.
+remove_cni() {
+  local file bridge dir
+  dir=$(cni_conf_dir "$NODE_CONTAINERD")
+  restore_cni
+  if [[ $NODE_KIND == kubelet ]]; then bridge=kcni0; fi
+  for file in "$dir"/*.conflist; do
+    [[ $NODE_KIND == farlet && -e $file ]] || continue
+    bridge=$(jq -r '[.plugins[].bridge // empty][0] // empty' "$file")
+    rm -f "$file"
+  done
+  [[ -z ${bridge:-} ]] || in_net ip link del "$bridge" 2>/dev/null || true
+}
+
 # stop_node NODE: ends the agent; its pods run on and the Node object stays.
 stop_node() {
   read_node "$1" || die "cluster $CLUSTER has no node $1"
@@ -128,16 +145,31 @@ stop_node() {
   if [[ $NODE_KIND == kubelet ]]; then restore_cni; fi
 }
 
-# remove_node NODE: agent, pods, Node object, folder. Pods go first, while somebody can still stop them in order.
+# drain_node: pods go first, while somebody can still stop them in order, and in any case before the Node.
+drain_node() {
+  local pods=(--all-namespaces --field-selector "spec.nodeName=$NODE")
+  if process_alive "node-$NODE"; then
+    kubectl cordon "$NODE" >/dev/null 2>&1 || true
+    kubectl delete pods "${pods[@]}" --timeout 45s >/dev/null 2>&1 || warn "not every pod of $NODE ended within 45 s"
+  fi
+  stop_node "$NODE"
+  kubectl delete pods "${pods[@]}" --force --grace-period 0 --timeout 20s >/dev/null 2>&1 || true
+  kubectl delete node "$NODE" --ignore-not-found --timeout 30s >/dev/null
+}
+
+# remove_node NODE: pods, Node object, agent, and everything that the node had.
 remove_node() {
   read_node "$1" || { detail "cluster $CLUSTER has no node $1" && return; }
-  stop_node "$NODE"
-  kubectl delete node "$NODE" --ignore-not-found --timeout 30s >/dev/null
+  drain_node
   if [[ $NODE_CONTAINERD == main ]]; then
-    remove_sandboxes main "$(node_cgroup "$NODE")"
-    in_net ip link del kcni0 2>/dev/null || true
+    if remove_sandboxes main "$(node_cgroup "$NODE")"; then
+      # containerd's CRI keeps in memory what was taken away behind its back; started again it has forgotten.
+      stop_processes 10 containerd-main
+      start_containerd main "$NETNS" 127.0.0.1
+    fi
+    remove_cni
   else
-    remove_sandboxes "$NODE" /
+    remove_sandboxes "$NODE" / || true
     stop_processes 10 "kube-proxy-$NODE" "containerd-$NODE"
     delete_namespace "$NODE_NETNS"
     release_mounts "$STATE/containerd/$NODE" "$RUN/containerd/$NODE"

@@ -7,7 +7,7 @@ sample_is_ready() { kubectl rollout status deployment/hello --timeout 1s >/dev/n
 
 sample_failed() {
   kubectl get pods -l app=hello -o wide 2>&1 | sed 's/^/        | /' >&2
-  kubectl get events --field-selector type=Warning 2>&1 | tail -n 10 | sed 's/^/        | /' >&2
+  kubectl get events --field-selector type=Warning 2>&1 | tail -n 8 | cut -c 1-300 | sed 's/^/        | /' >&2
   fail_with_log "$1" "$(process_log "node-$DEFAULT_NODE")"
 }
 
