@@ -9,6 +9,9 @@
 
 namespace farlet::pod {
 
+// Whether this host has only the unified cgroup hierarchy (cgroup v2).
+bool HasUnifiedCgroups();
+
 // What a node is and has, as far as pods can notice. Set once at start, except for what the
 // controller is told later (host_ip, allocatable).
 struct NodeContext {
@@ -19,6 +22,7 @@ struct NodeContext {
   std::string runtime_handler;         // "" is the runtime's default
   std::string cgroup_root;             // "" or "/farlet-x"
   bool systemd_cgroups = false;
+  bool unified_cgroups = HasUnifiedCgroups();
   std::vector<std::string> cluster_dns;
   std::string cluster_domain = "cluster.local";
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
