@@ -6,14 +6,25 @@ kubelet_binary() { kube_binary kubelet; }
 
 farlet_build() { echo "$REPO_DIR/build/release/provider/app/farlet"; }
 
+# as_owner COMMAND...: what is made in the checkout belongs to whom the checkout belongs to.
+as_owner() {
+  local owner
+  owner=$(stat -c %U "$REPO_DIR")
+  if [[ $owner == root || $owner == UNKNOWN ]]; then
+    "$@"
+    return
+  fi
+  runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "$@"
+}
+
 # The lock is for the build that a killed `up` has left behind: two must not work in one folder.
 compile_farlet() {
   cd "$REPO_DIR" || exit
-  mkdir -p build
+  as_owner mkdir -p build
   exec 9<build
   flock 9
-  cmake --preset release
-  cmake --build --preset release --target farlet
+  as_owner cmake --preset release
+  as_owner cmake --build --preset release --target farlet
 }
 
 build_farlet() {
