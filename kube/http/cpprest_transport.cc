@@ -119,8 +119,8 @@ class Server {
     const bool https = uri_.scheme() == "https";
     config.set_ssl_context_callback([tls = tls_](asio::ssl::context& context) {
       opened_connection = true;
-      if (!tls->Apply(context.native_handle())) {
-        throw web::http::http_exception("cannot set up TLS");
+      if (!tls || !tls->Apply(context.native_handle())) {
+        throw web::http::http_exception(tls ? "cannot set up TLS" : "TLS has not been set up yet");
       }
     });
     config.set_nativehandle_options([https](web::http::client::native_handle handle) {
@@ -305,8 +305,8 @@ void Operation::Attempt() {
     task.then([self = shared_from_this()](pplx::task<http_response> head) {
       self->HandleHead(std::move(head));
     });
-  } catch (const std::exception& exception) {
-    Finish(InvalidArgument(std::string("malformed request: ") + exception.what()));
+  } catch (const web::uri_exception& malformed) {
+    Finish(InvalidArgument(std::string("malformed request: ") + malformed.what()));
   }
 }
 
@@ -361,7 +361,8 @@ Error Operation::Explain(const std::exception_ptr& exception, bool* stale) {
   try {
     std::rethrow_exception(exception);
   } catch (const web::http::http_exception& failure) {
-    const std::string verify_error = server_->tls()->TakeVerifyError();
+    const auto tls = server_->tls();
+    const std::string verify_error = tls ? tls->TakeVerifyError() : std::string();
     const CpprestFailure what{.step = failure.what(),
                               .value = failure.error_code().value(),
                               .verify_error = verify_error};
@@ -475,7 +476,14 @@ class CpprestTransport final : public Transport {
     done.get_future().wait();
   }
 
+  void Post(std::function<void()> function) override { Io().post(std::move(function)); }
+
+  void Dispatch(std::function<void()> function) override { Io().dispatch(std::move(function)); }
+
   Status SetTls(const TlsConfig& tls) override {
+    if (server_->uri().scheme() != "https") {
+      return {};
+    }
     FARLET_ASSIGN(auto context, TlsContext::Make(tls, server_->uri().host(), EnableKeepAlive));
     server_->SetTls(std::move(context));
     return {};
@@ -485,7 +493,6 @@ class CpprestTransport final : public Transport {
     // Shared by the handlers, which outlive this call.
     struct Collected {
       Response response;
-      bool too_long = false;
       std::weak_ptr<Operation> operation;
     };
 
@@ -497,9 +504,11 @@ class CpprestTransport final : public Transport {
               if (collected->response.body.size() + data.size() <= limit) {
                 collected->response.body.append(data);
               } else if (const auto operation = collected->operation.lock()) {
-                operation->Finish(MakeError(
-                    Code::kResourceExhausted,
-                    "answer longer than the limit of " + std::to_string(limit) + " bytes"));
+                Error error =
+                    MakeError(Code::kResourceExhausted, "answer longer than the limit of " +
+                                                            std::to_string(limit) + " bytes");
+                error.retryable = false;
+                operation->Finish(std::move(error));
               }
             },
         .on_end =
@@ -566,7 +575,8 @@ extern "C" int SSL_CTX_set_default_verify_paths(SSL_CTX* context) {
 
 namespace farlet::kube::http {
 
-Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url, const TlsConfig& tls) {
+Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url,
+                                                 const std::optional<TlsConfig>& tls) {
   Io();
   try {
     web::uri uri(server_url);
@@ -578,7 +588,10 @@ Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url, const T
       return InvalidArgument("server address " + server_url +
                              ": an IPv6 address cannot be used here; use a host name");
     }
-    FARLET_ASSIGN(auto context, TlsContext::Make(tls, uri.host(), EnableKeepAlive));
+    std::shared_ptr<TlsContext> context;
+    if (tls && uri.scheme() == "https") {
+      FARLET_ASSIGN(context, TlsContext::Make(*tls, uri.host(), EnableKeepAlive));
+    }
     auto server = std::make_shared<Server>(std::move(uri), std::move(context));
     return std::make_unique<CpprestTransport>(std::move(server));
   } catch (const std::exception& malformed) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,9 +89,15 @@ class Transport {
   virtual std::unique_ptr<Stream> OpenStream(Request request,
                                              const StreamOptions& options,
                                              StreamHandlers handlers) = 0;
+
+  // Runs `function` on the I/O thread: soon; or at once when this is that thread already.
+  virtual void Post(std::function<void()> function) = 0;
+  virtual void Dispatch(std::function<void()> function) = 0;
 };
 
-// server_url: "https://host[:port][/path]"; plain http is for tests and for loopback.
-Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url, const TlsConfig& tls);
+// server_url: "https://host[:port][/path]"; plain http is for tests and for loopback. Without `tls`
+// no request to an https server can be made until SetTls() (kUnavailable). kInvalidArgument.
+Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url,
+                                                 const std::optional<TlsConfig>& tls);
 
 }  // namespace farlet::kube::http

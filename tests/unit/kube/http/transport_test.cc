@@ -17,7 +17,7 @@ using farlet::testing::FakeHttpServer;
 using std::chrono::seconds;
 
 std::unique_ptr<Transport> Connect(const FakeHttpServer& server) {
-  auto transport = MakeTransport(server.url(), {});
+  auto transport = MakeTransport(server.url(), std::nullopt);
   EXPECT_TRUE(transport) << transport.error().message;
   return std::move(*transport);
 }
@@ -246,7 +246,7 @@ TEST(TransportTest, MalformedRequestsAreRefused) {
 TEST(TransportTest, MalformedServerAddresses) {
   for (const char* url : {"", "127.0.0.1:6443", "ftp://host", "https://", "https://[::1]:6443",
                           "https://host?x=1", "https://user@host", "https://ho st"}) {
-    const auto transport = MakeTransport(url, {});
+    const auto transport = MakeTransport(url, TlsConfig{});
     ASSERT_FALSE(transport) << url;
     EXPECT_EQ(transport.error().code, Code::kInvalidArgument) << url;
   }
@@ -256,7 +256,7 @@ TEST(TransportTest, ServerPathIsKept) {
   FakeHttpServer server(
       [](FakeExchange& exchange) { exchange.Respond(200, exchange.request().target); });
   for (const char* path : {"/k8s/clusters/c-1", "/k8s/clusters/c-1/"}) {
-    const auto transport = MakeTransport(server.url() + path, {});
+    const auto transport = MakeTransport(server.url() + path, std::nullopt);
     EXPECT_EQ(Get(**transport, "/api?a=b")->body, "/k8s/clusters/c-1/api?a=b");
   }
 }

@@ -151,21 +151,21 @@ TEST_F(TransportTlsTest, NewClientCertificateIsUsedForNewConnections) {
 
 TEST_F(TransportTlsTest, MalformedMaterial) {
   const FakeCertificate ours = ca_.Issue({});
-  EXPECT_EQ(MakeTransport("https://a", {.ca_pem = "x"}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.ca_pem = "x"}).error().message,
             "CA certificate: not a PEM certificate");
   std::string broken = ca_.certificate_pem();
   broken.insert(200, "!");
-  EXPECT_EQ(MakeTransport("https://a", {.ca_pem = ca_.certificate_pem() + broken}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.ca_pem = ca_.certificate_pem() + broken}).error().message,
             "CA certificate: not a PEM certificate");
-  EXPECT_EQ(MakeTransport("https://a", {.certificate_pem = ours.key_pem}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.certificate_pem = ours.key_pem}).error().message,
             "client certificate: not a PEM certificate");
-  EXPECT_EQ(MakeTransport("https://a", {.certificate_pem = ours.certificate_pem}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.certificate_pem = ours.certificate_pem}).error().message,
             "client key: not an unencrypted PEM private key");
 }
 
 TEST_F(TransportTlsTest, DeadKeptConnectionIsReplaced) {
   const auto server = Serve({.ip_addresses = {"127.0.0.1"}});
-  const auto transport = MakeTransport(server->url(), {.ca_pem = ca_.certificate_pem()});
+  const auto transport = MakeTransport(server->url(), TlsConfig{.ca_pem = ca_.certificate_pem()});
   for (const bool reset : {false, true, false, true}) {
     ASSERT_TRUE(Get(**transport));
     server->DropConnections(reset);
