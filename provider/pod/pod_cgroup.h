@@ -1,0 +1,17 @@
+#pragma once
+
+#include "kube/api/pod.h"
+#include "provider/pod/node_context.h"
+
+#include <filesystem>
+
+namespace farlet::pod {
+
+// Removes the cgroup that held the pod's containers, which the runtime made as their parent and
+// leaves behind. With systemd cgroups the slice goes by itself. Only empty cgroups can be removed,
+// so a mistake costs nothing.
+void RemovePodCgroup(const NodeContext& node,
+                     const kube::Pod& pod,
+                     const std::filesystem::path& cgroup_mount = "/sys/fs/cgroup");
+
+}  // namespace farlet::pod

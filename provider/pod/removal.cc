@@ -1,0 +1,177 @@
+#include "provider/pod/controller_impl.h"
+#include "provider/pod/log_files.h"
+#include "provider/pod/pod_cgroup.h"
+#include "runtime/base/log.h"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <system_error>
+
+namespace farlet::pod {
+namespace {
+
+constexpr char kRemoveFiles[] = "remove-files";
+constexpr char kConfirmOrphan[] = "confirm-orphan";
+constexpr milliseconds kGatePoll{20};
+
+}  // namespace
+
+// The last step of a pod: true when nothing of it is left and the record is gone.
+bool PodController::Impl::RemoveRest(PodRecord& record, const Facts&, const Plan& plan) {
+  if (!plan.empty) {
+    return false;
+  }
+  if (!record.operations.MayBegin(kRemoveFiles, deps_.clock.Now())) {
+    const auto retry = record.operations.RetryAt(kRemoveFiles);
+    mail_->queue().AddAfter(record.uid, retry.value_or(deps_.clock.Now()) - deps_.clock.Now());
+    return false;
+  }
+  if (!RemoveFiles(record)) {
+    return false;
+  }
+  ForgetPod(record.uid);
+  return true;
+}
+
+bool PodController::Impl::RemoveFiles(PodRecord& record) {
+  const NodeContext node = Node();
+  const Status removed = RemovePodDirectory(node, record.uid);
+  if (!removed) {
+    log::Warning("cannot remove the folder of a pod",
+                 {{"pod", record.pod->Format()}, {"error", removed.error()}});
+    record.operations.Fail(kRemoveFiles, deps_.clock.Now());
+    mail_->queue().AddAfter(record.uid,
+                            *record.operations.RetryAt(kRemoveFiles) - deps_.clock.Now());
+    return false;
+  }
+  RemovePodLogs(node, record.uid);
+  RemovePodCgroup(node, *record.pod);
+  return true;
+}
+
+void PodController::Impl::ForgetPod(const std::string& uid) {
+  objects_->SetReferences(uid, {});
+  if (tokens_) {
+    tokens_->Forget(uid);
+  }
+  puller_->Forget(uid);
+  prober_->Forget(uid);
+  writer_->Forget(uid);
+  {
+    const std::lock_guard lock(admission_mutex_);
+    active_.erase(uid);
+  }
+  {
+    const std::lock_guard lock(checkpoints_mutex_);
+    checkpoints_.erase(uid);
+  }
+  std::unique_ptr<PodRecord> gone;
+  const std::lock_guard lock(records_mutex_);
+  for (auto user = users_.begin(); user != users_.end();) {
+    user->second.erase(uid);
+    user = user->second.empty() ? users_.erase(user) : std::next(user);
+  }
+  views_.erase(uid);
+  const auto record = records_.find(uid);
+  if (record != records_.end()) {
+    gone = std::move(record->second);
+    records_.erase(record);
+  }
+}
+
+// A list may come from an API server that lags behind: before something that runs is taken for
+// forgotten, the API server is asked for that very pod.
+void PodController::Impl::ConfirmOrphan(PodRecord& record) {
+  const SteadyTime now = deps_.clock.Now();
+  if (!record.operations.MayBegin(kConfirmOrphan, now)) {
+    if (const auto retry = record.operations.RetryAt(kConfirmOrphan)) {
+      mail_->queue().AddAfter(record.uid, *retry - now);
+    }
+    return;
+  }
+  record.operations.Begin(kConfirmOrphan);
+  const std::string path =
+      kube::ResourcePath("v1", "pods", record.pod->meta.object_namespace, record.pod->meta.name);
+  deps_.api.Get(path, {}, {}, [this, mail = mail_, uid = record.uid](Result<kube::Json> pod) {
+    const bool unknown = !pod && pod.error().code == Code::kNotFound;
+    const bool other =
+        pod && pod->value(kube::Json::json_pointer("/metadata/uid"), std::string()) != uid;
+    mail->Post(uid, [this, gone = unknown || other](PodRecord& to) {
+      if (!to.orphan) {
+        return;  // the informer was faster
+      }
+      if (gone) {
+        log::Info("removing what is left of a pod that is gone", {{"pod", to.pod->Format()}});
+        to.gone = true;
+        to.operations.Succeed(kConfirmOrphan);
+      } else {
+        to.operations.Fail(kConfirmOrphan, deps_.clock.Now());
+      }
+    });
+  });
+}
+
+// Waits for both lists, then looks every so often for what no event tells of.
+void PodController::Impl::Housekeeping() {
+  WorkQueue& queue = mail_->queue();
+  if (!open_) {
+    if (!deps_.cache.Synced() || !informer_->synced()) {
+      queue.AddAfter({}, kGatePoll);
+      return;
+    }
+    OpenGate();
+  }
+  for (const cri::PodRuntimePtr& runtime : deps_.cache.All()) {
+    if (FindRecord(runtime->uid, false) == nullptr && OwnRuntime(runtime->uid)) {
+      queue.Add(runtime->uid);
+    }
+  }
+  CollectFolders();
+  queue.AddAfter({}, options_.garbage_period);
+}
+
+// Pods that run already count before any new one is admitted.
+void PodController::Impl::OpenGate() {
+  const std::vector<PodSnapshot> pods = informer_->All();
+  {
+    const std::lock_guard lock(admission_mutex_);
+    for (const PodSnapshot& pod : pods) {
+      const bool ended = IsTerminalPhase(pod->phase) || pod->invalid;
+      if (!ended && OwnRuntime(pod->meta.uid)) {
+        active_[pod->meta.uid] = pod;
+      }
+    }
+  }
+  open_ = true;
+  for (const PodSnapshot& pod : informer_->All()) {
+    mail_->queue().Add(pod->meta.uid);
+  }
+  log::Info("pods of the API server and of the runtime are known",
+            {{"pods", pods.size()}, {"in the runtime", deps_.cache.All().size()}});
+}
+
+// Folders of pods that neither the API server nor the runtime knows: of an agent that died between
+// the removal of a pod and that of its files.
+void PodController::Impl::CollectFolders() {
+  const NodeContext node = Node();
+  const std::filesystem::path root = PodDirectory(node, "x").parent_path();
+  std::vector<std::string> uids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(root, error)) {
+    uids.push_back(entry.path().filename().string());
+  }
+  for (const std::string& uid : uids) {
+    if (informer_->ByUid(uid) || FindRecord(uid, false) != nullptr || deps_.cache.Get(uid)) {
+      continue;
+    }
+    const Status removed = RemovePodDirectory(node, uid);
+    if (removed) {
+      RemovePodLogs(node, uid);
+    } else {
+      log::Warning("cannot remove the folder of a pod that is gone", {{"error", removed.error()}});
+    }
+  }
+}
+
+}  // namespace farlet::pod
