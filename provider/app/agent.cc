@@ -1,0 +1,259 @@
+#include "provider/app/agent.h"
+
+#include "kube/events/recorder.h"
+#include "kube/watch/informer.h"
+#include "provider/app/identity.h"
+#include "provider/app/image_inventory.h"
+#include "provider/app/kubelet_api.h"
+#include "provider/app/pod_tokens.h"
+#include "provider/app/version.h"
+#include "provider/node/addresses.h"
+#include "provider/node/capacity.h"
+#include "provider/node/node_agent.h"
+#include "provider/pod/admission.h"
+#include "provider/pod/controller.h"
+#include "provider/pod/probe_net.h"
+#include "provider/pod/service_env.h"
+#include "runtime/base/file.h"
+#include "runtime/base/timer.h"
+#include "runtime/cri/event_source.h"
+#include "runtime/cri/grpc_client.h"
+#include "runtime/cri/runtime_cache.h"
+#include "runtime/cri/runtime_health.h"
+
+#include <utility>
+
+namespace farlet::app {
+namespace {
+
+node::NodeSettings SettingsOf(const NodeConfig& config) {
+  node::NodeSettings settings{.name = config.node_name,
+                              .labels = config.node_labels,
+                              .provider_id = config.provider_id,
+                              .kubelet_version = kKubeletVersion,
+                              .port = config.port,
+                              .max_pods = config.max_pods,
+                              .capacity = config.capacity};
+  for (const Taint& taint : config.register_with_taints) {
+    settings.taints.push_back({.key = taint.key, .value = taint.value, .effect = taint.effect});
+  }
+  return settings;
+}
+
+node::RuntimeFacts FactsOf(const cri::RuntimeHealthState& health, std::vector<cri::Image> images) {
+  return {.reachable = health.reachable,
+          .last_good = health.last_good,
+          .conditions = health.status.conditions,
+          .name = health.version.runtime_name,
+          .version = health.version.runtime_version,
+          .handlers = health.status.handlers,
+          .images = std::move(images)};
+}
+
+pod::NodeContext ContextOf(const NodeConfig& config,
+                           const std::string& ip,
+                           const node::Capacity& capacity) {
+  return {.node_name = config.node_name,
+          .host_ip = ip,
+          .root_dir = config.root_dir,
+          .pod_logs_dir = config.pod_logs_dir,
+          .runtime_handler = config.runtime_handler,
+          .cgroup_root = config.cgroup_root,
+          .systemd_cgroups = config.cgroup_driver == "systemd",
+          .cluster_dns = config.cluster_dns,
+          .cluster_domain = config.cluster_domain,
+          .resolv_conf = config.resolv_conf,
+          .capacity = capacity.capacity,
+          .allocatable = capacity.allocatable,
+          .max_pods = config.max_pods};
+}
+
+}  // namespace
+
+// Members stand in the order in which they are made; each uses only those above it.
+class Agent::Impl {
+ public:
+  explicit Impl(const NodeConfig& config) : config_(config), timers_(clock_) {}
+
+  ~Impl() { Stop(); }
+
+  Status Prepare();
+  Status Run(StopSignal& stop);
+
+ private:
+  using Services = kube::Informer<kube::Service>;
+
+  void MakeRuntime();
+  void MakeNode();
+  void MakePods();
+  Result<std::map<std::string, std::string>> ServiceVariables(const kube::Pod& pod) const;
+  Status Start();
+  void Stop();
+
+  const NodeConfig config_;
+  RealClock clock_;
+  TimerService timers_;
+  std::string ip_;
+  node::HostFacts host_;
+  std::unique_ptr<Identity> identity_;
+  std::unique_ptr<cri::Client> runtime_;
+  std::unique_ptr<cri::RuntimeCache> cache_;
+  std::unique_ptr<kube::EventRecorder> recorder_;
+  std::unique_ptr<ImageInventory> images_;
+  std::unique_ptr<node::NodeAgent> node_;
+  std::unique_ptr<cri::RuntimeHealth> health_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<pod::NetProber> prober_;
+  std::unique_ptr<pod::PodController> pods_;
+  std::unique_ptr<cri::EventSource> events_;
+  std::unique_ptr<KubeletApi> api_;
+};
+
+Status Agent::Impl::Prepare() {
+  FARLET_TRY(MakeDirectories(config_.root_dir, 0750));
+  FARLET_TRY(MakeDirectories(config_.pod_logs_dir, 0755));
+  if (config_.node_ip.empty()) {
+    FARLET_ASSIGN(ip_, Annotate(node::FindNodeIp(), "nodeIP is not set"));
+  } else {
+    ip_ = config_.node_ip;
+    FARLET_TRY(Annotate(node::CheckNodeIp(ip_), "nodeIP"));
+  }
+  FARLET_ASSIGN(host_, node::ReadHostFacts({.root_dir = config_.root_dir}));
+  FARLET_ASSIGN(identity_, Identity::Make(config_, clock_, timers_));
+  FARLET_ASSIGN(runtime_,
+                Annotate(cri::ConnectGrpcClient(config_.container_runtime_endpoint),
+                         "containerRuntimeEndpoint"));
+  return KubeletApi::CheckConfig(config_);
+}
+
+void Agent::Impl::MakeRuntime() {
+  cache_ = std::make_unique<cri::RuntimeCache>(*runtime_, clock_, timers_);
+  images_ = std::make_unique<ImageInventory>(*runtime_, timers_);
+  recorder_ = kube::MakeEventRecorder(identity_->client(),
+                                      clock_,
+                                      timers_,
+                                      {.component = "kubelet",
+                                       .host = config_.node_name,
+                                       .qps = static_cast<double>(config_.event_qps),
+                                       .burst = static_cast<int>(config_.event_burst)});
+}
+
+void Agent::Impl::MakeNode() {
+  node::NodeAgentHooks hooks{.runtime = [this] {
+    return FactsOf(health_->State(), images_->Images());
+  }};
+  node_ = std::make_unique<node::NodeAgent>(
+      identity_->client(),
+      clock_,
+      timers_,
+      *recorder_,
+      node::NodeAgentOptions{.settings = SettingsOf(config_),
+                             .host = host_,
+                             .paths = {.root_dir = config_.root_dir},
+                             .ips = {ip_},
+                             .cni_conf_dir = config_.cni_conf_dir,
+                             .cni_data_dir = config_.root_dir / "cni"},
+      std::move(hooks));
+  health_ = std::make_unique<cri::RuntimeHealth>(
+      *runtime_, clock_, timers_, [this](const cri::RuntimeHealthState&) {
+        node_->RuntimeChanged();
+      });
+}
+
+Result<std::map<std::string, std::string>> Agent::Impl::ServiceVariables(
+    const kube::Pod& pod) const {
+  if (!services_->synced()) {
+    return Unavailable("services have not yet been read at least once, cannot construct envvars");
+  }
+  return pod::ServiceEnv(
+      services_->All(), pod.meta.object_namespace, pod.spec.enable_service_links);
+}
+
+void Agent::Impl::MakePods() {
+  prober_ = pod::MakeNetProber("1.37");
+  pod::PodController::Options options;
+  options.images.max_parallel_pulls = static_cast<int>(config_.max_parallel_image_pulls);
+  pods_ = std::make_unique<pod::PodController>(
+      pod::PodController::Dependencies{
+          .runtime = *runtime_,
+          .cache = *cache_,
+          .api = identity_->client(),
+          .recorder = *recorder_,
+          .clock = clock_,
+          .timers = timers_,
+          .net_prober = *prober_,
+          .admission = pod::Admit,
+          .make_tokens =
+              [this](auto changed) {
+                return MakePodTokens(identity_->client(), clock_, timers_, std::move(changed));
+              },
+          .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); }},
+      ContextOf(config_, ip_, node_->capacity()),
+      options);
+  services_ = std::make_unique<Services>(identity_->client(),
+                                         clock_,
+                                         timers_,
+                                         kube::ListWatchOptions{.path = "/api/v1/services"},
+                                         [this](const auto&, const auto&) {
+                                           pods_->ServicesChanged();
+                                         });
+}
+
+Status Agent::Impl::Start() {
+  MakeRuntime();
+  MakeNode();
+  MakePods();
+  api_ = std::make_unique<KubeletApi>(
+      config_, ip_, clock_, timers_, identity_->client(), *pods_, *runtime_, *cache_);
+  health_->Start();
+  images_->Start();
+  node_->Start();
+  services_->Start();
+  pods_->Start();
+  FARLET_ASSIGN(events_,
+                cri::FollowEvents(config_.container_runtime_endpoint,
+                                  clock_,
+                                  timers_,
+                                  [this](const cri::EventNotice& notice) {
+                                    cache_->OnEvent(notice);
+                                  }));
+  cache_->Start();
+  return api_->Start();
+}
+
+void Agent::Impl::Stop() {
+  api_.reset();
+  events_.reset();
+  if (services_ != nullptr) {
+    services_->Stop();
+  }
+  if (pods_ != nullptr) {
+    pods_->Stop();
+  }
+  if (node_ != nullptr) {
+    node_->Stop();
+  }
+  health_.reset();
+}
+
+Status Agent::Impl::Run(StopSignal& stop) {
+  FARLET_TRY(identity_->Establish(stop));
+  FARLET_TRY(Start());
+  stop.Wait();
+  Stop();
+  return {};
+}
+
+Result<std::unique_ptr<Agent>> Agent::Make(const NodeConfig& config) {
+  auto impl = std::make_unique<Impl>(config);
+  FARLET_TRY(impl->Prepare());
+  return std::unique_ptr<Agent>(new Agent(std::move(impl)));
+}
+
+Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Agent::~Agent() = default;
+
+Status Agent::Run(StopSignal& stop) { return impl_->Run(stop); }
+
+}  // namespace farlet::app
