@@ -87,7 +87,7 @@ bool IsInitialized(const StatusInput& in) {
   const cri::SandboxId& newest = in.runtime.sandboxes.front().sandbox.id;
   return std::any_of(
       in.runtime.containers.begin(), in.runtime.containers.end(), [&](const auto& view) {
-        return view.sandbox_id == newest &&
+        return view.sandbox == newest &&
                std::any_of(
                    in.pod.spec.containers.begin(), in.pod.spec.containers.end(),
                    [&](const auto& spec) { return spec.name == view.status.metadata.name; });
