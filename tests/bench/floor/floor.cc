@@ -1,0 +1,294 @@
+#include "tests/bench/floor/floor.h"
+
+#include "runtime/base/file.h"
+#include "runtime/base/limiter.h"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+namespace farlet::bench {
+namespace {
+
+using std::chrono::steady_clock;
+
+struct Pod {
+  cri::SandboxConfig sandbox_config;
+  cri::ContainerConfig config;
+  cri::SandboxId sandbox;
+  cri::ContainerId container;
+};
+
+double Since(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+template <class Value, class Call>
+Result<Value> Wait(Call call) {
+  const auto promise = std::make_shared<std::promise<Result<Value>>>();
+  call([promise](Result<Value> result) { promise->set_value(std::move(result)); });
+  return promise->get_future().get();
+}
+
+// One phase over all pods: each pod takes its steps one after the other, `parallel` pods at a time.
+class Phase {
+ public:
+  using Next = std::function<void(Status)>;
+
+  struct Step {
+    std::string name;
+    std::function<void(Pod&, StatusCallback)> call;
+  };
+
+  Phase(std::vector<Step> steps, int parallel) : steps_(std::move(steps)), limiter_(parallel) {}
+
+  FloorPhase Run(std::vector<Pod>& pods, std::optional<Error>& error) {
+    begin_ = steady_clock::now();
+    left_ = pods.size();
+    for (Pod& pod : pods) {
+      limiter_.Submit([this, &pod] { Take(pod, 0, steady_clock::now()); });
+    }
+    std::unique_lock lock(mutex_);
+    all_done_.wait(lock, [this] { return left_ == 0; });
+    result_.total = Since(begin_);
+    error = error ? error : error_;
+    return result_;
+  }
+
+ private:
+  void Take(Pod& pod, size_t step, steady_clock::time_point pod_begin) {
+    if (step == steps_.size()) {
+      Finish(pod_begin, {});
+      return;
+    }
+    const auto begin = steady_clock::now();
+    steps_[step].call(pod, [this, &pod, step, pod_begin, begin](const Status& status) {
+      {
+        const std::lock_guard lock(mutex_);
+        result_.calls[steps_[step].name].push_back(Since(begin));
+      }
+      if (status) {
+        Take(pod, step + 1, pod_begin);
+      } else {
+        Finish(pod_begin, Wrap(steps_[step].name, status.error()));
+      }
+    });
+  }
+
+  void Finish(steady_clock::time_point pod_begin, std::optional<Error> error) {
+    limiter_.Done();
+    const std::lock_guard lock(mutex_);
+    if (error) {
+      error_ = std::move(error);
+    } else {
+      result_.done.push_back(Since(begin_));
+      result_.took.push_back(Since(pod_begin));
+    }
+    if (--left_ == 0) {
+      all_done_.notify_all();
+    }
+  }
+
+  const std::vector<Step> steps_;
+  ConcurrencyLimiter limiter_;
+  steady_clock::time_point begin_;
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable all_done_;
+  size_t left_ = 0;
+  FloorPhase result_;
+  std::optional<Error> error_;
+};
+
+// As the kubelet makes them for a BestEffort pod with one container (kubelet-contract B7).
+Pod MakePod(const FloorOptions& options, const std::filesystem::path& folder, int number) {
+  const std::string name = fmt::format("floor-{}", number);
+  const std::string uid = fmt::format("floor-{}-{}", ::getpid(), number);
+  const cri::StringMap pod_labels{{cri::labels::kPodName, name},
+                                  {cri::labels::kPodNamespace, "farlet-bench"},
+                                  {cri::labels::kPodUid, uid}};
+  Pod pod;
+  pod.sandbox_config = {
+      .metadata = {.name = name, .pod_namespace = "farlet-bench", .uid = uid},
+      .hostname = options.host_network ? "" : name,
+      .log_directory = (options.log_folder / fmt::format("farlet-bench_{}_{}", name, uid)).string(),
+      .labels = pod_labels,
+      .cgroup_parent = options.cgroup_parent + "/pod" + uid};
+  pod.config = {.metadata = {.name = "pause"},
+                .image = options.image,
+                .user_specified_image = options.image,
+                .mounts = {{.container_path = "/etc/hosts", .host_path = folder / "hosts"},
+                           {.container_path = "/dev/termination-log",
+                            .host_path = folder / fmt::format("termination-{}", number)}},
+                .labels = pod_labels,
+                .log_path = "pause/0.log",
+                .resources = {.cpu_period = 100000, .cpu_shares = 2, .oom_score_adj = 1000}};
+  pod.config.labels[cri::labels::kContainerName] = "pause";
+  pod.config.security.masked_paths = {
+      "/proc/asound",        "/proc/acpi",       "/proc/kcore",       "/proc/keys",
+      "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+      "/proc/scsi",          "/sys/firmware"};
+  pod.config.security.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                        "/proc/sysrq-trigger"};
+  if (options.host_network) {
+    pod.sandbox_config.security.namespaces.network = cri::NamespaceMode::kNode;
+    pod.config.security.namespaces.network = cri::NamespaceMode::kNode;
+  }
+  return pod;
+}
+
+Status PrepareFiles(const Pod& pod) {
+  FARLET_TRY(MakeDirectories(
+      std::filesystem::path(pod.sandbox_config.log_directory) / pod.config.metadata.name, 0755));
+  for (const cri::Mount& mount : pod.config.mounts) {
+    // Not flushed to the disk, like the kubelet's.
+    std::ofstream file(mount.host_path, std::ios::app);
+    if (!file) {
+      return Internal("cannot write " + mount.host_path);
+    }
+  }
+  return {};
+}
+
+// Where a cgroup may lie: in the unified hierarchy, or in each of cgroup v1's.
+std::vector<std::filesystem::path> CgroupFolders(const std::string& cgroup) {
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  std::vector<std::filesystem::path> folders{root / cgroup.substr(1)};
+  std::error_code error;
+  for (const auto& hierarchy : std::filesystem::directory_iterator(root, error)) {
+    if (hierarchy.is_directory(error)) {
+      folders.push_back(hierarchy.path() / cgroup.substr(1));
+    }
+  }
+  return folders;
+}
+
+// Only when it is empty.
+void RemoveCgroup(const std::string& cgroup) {
+  for (const auto& folder : CgroupFolders(cgroup)) {
+    ::rmdir(folder.c_str());
+  }
+}
+
+bool CgroupExists(const std::string& cgroup) {
+  const auto folders = CgroupFolders(cgroup);
+  return std::any_of(folders.begin(), folders.end(), [](const auto& folder) {
+    std::error_code error;
+    return std::filesystem::exists(folder, error);
+  });
+}
+
+// The runtime leaves the pod's own cgroups and log folder to the agent.
+Status RemoveFiles(const Pod& pod) {
+  std::error_code error;
+  std::filesystem::remove_all(pod.sandbox_config.log_directory, error);
+  RemoveCgroup(pod.sandbox_config.cgroup_parent);
+  return {};
+}
+
+Status Present(cri::Client& client, const std::string& image) {
+  FARLET_ASSIGN(const auto found, Wait<std::shared_ptr<const cri::Image>>([&](auto done) {
+                  client.ImageStatus(image, std::move(done));
+                }));
+  if (found) {
+    return {};
+  }
+  FARLET_TRY(
+      Wait<std::string>([&](auto done) { client.PullImage(image, {}, nullptr, std::move(done)); }));
+  return {};
+}
+
+// Stores what a step made and goes on.
+template <class Id>
+Callback<Id> Keep(Id& to, StatusCallback done) {
+  return [&to, done = std::move(done)](Result<Id> made) {
+    if (!made) {
+      done(std::move(made).error());
+      return;
+    }
+    to = std::move(*made);
+    done({});
+  };
+}
+
+std::vector<Phase::Step> StartSteps(cri::Client& client, const FloorOptions& options) {
+  return {{"Prepare", [](Pod& pod, const StatusCallback& done) { done(PrepareFiles(pod)); }},
+          {"RunPodSandbox",
+           [&](Pod& pod, StatusCallback done) {
+             client.RunPodSandbox(pod.sandbox_config, options.runtime_handler,
+                                  Keep(pod.sandbox, std::move(done)));
+           }},
+          {"CreateContainer",
+           [&](Pod& pod, StatusCallback done) {
+             client.CreateContainer(pod.sandbox, pod.config, pod.sandbox_config,
+                                    Keep(pod.container, std::move(done)));
+           }},
+          {"StartContainer", [&](Pod& pod, StatusCallback done) {
+             client.StartContainer(pod.container, std::move(done));
+           }}};
+}
+
+std::vector<Phase::Step> RemoveSteps(cri::Client& client) {
+  constexpr seconds kGrace{30};
+  return {{"StopContainer",
+           [&client](Pod& pod, StatusCallback done) {
+             client.StopContainer(pod.container, kGrace, std::move(done));
+           }},
+          {"StopPodSandbox",
+           [&client](Pod& pod, StatusCallback done) {
+             client.StopPodSandbox(pod.sandbox, std::move(done));
+           }},
+          {"RemoveContainer",
+           [&client](Pod& pod, StatusCallback done) {
+             client.RemoveContainer(pod.container, std::move(done));
+           }},
+          {"RemovePodSandbox",
+           [&client](Pod& pod, StatusCallback done) {
+             client.RemovePodSandbox(pod.sandbox, std::move(done));
+           }},
+          {"CleanUp", [](Pod& pod, const StatusCallback& done) { done(RemoveFiles(pod)); }}};
+}
+
+}  // namespace
+
+Result<FloorResult> MeasureFloor(cri::Client& client, const FloorOptions& options) {
+  FARLET_TRY(Present(client, options.sandbox_image));
+  FARLET_TRY(Present(client, options.image));
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("farlet-cri-floor-{}", ::getpid());
+  FARLET_TRY(MakeDirectories(folder, 0755));
+  std::vector<Pod> pods;
+  for (int number = 0; number < options.pods; ++number) {
+    pods.push_back(MakePod(options, folder, number));
+  }
+  const bool foreign_parent = CgroupExists(options.cgroup_parent);
+  std::optional<Error> error;
+  FloorResult result;
+  Phase start(StartSteps(client, options), options.parallel);
+  result.start = start.Run(pods, error);
+  Phase remove(RemoveSteps(client), options.parallel);
+  result.remove = remove.Run(pods, error);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  if (!foreign_parent) {
+    RemoveCgroup(options.cgroup_parent);
+  }
+  if (error) {
+    return std::move(*error);
+  }
+  return result;
+}
+
+}  // namespace farlet::bench
