@@ -1,5 +1,4 @@
 #include "provider/server/server.h"
-
 #include "tests/unit/provider/server/server_fixture.h"
 
 #include <gmock/gmock.h>

@@ -27,6 +27,7 @@ TEST(LogLineTest, ParsesHeaders) {
     bool is_stderr = false;
     size_t size = 0;
   };
+
   const std::vector<Case> cases{
       {"2026-11-22T09:41:54.59982387Z stdout F text", HeaderState::kComplete, false, false, 39},
       {"2026-11-22T09:41:54Z stderr P text", HeaderState::kComplete, true, true, 30},
@@ -75,8 +76,8 @@ TEST(LogFilterTest, DoesNotDependOnBlocks) {
   LogFilter reference(options);
   reference.Feed(input, whole);
   const std::string stamp = "2026-11-22T09:41:54.599823870Z ";
-  EXPECT_EQ(whole, stamp + "one\n" + stamp + "two\n" + stamp + "\n" + stamp + "three\n" + stamp +
-                       "end");
+  EXPECT_EQ(whole,
+            stamp + "one\n" + stamp + "two\n" + stamp + "\n" + stamp + "three\n" + stamp + "end");
   EXPECT_EQ(reference.malformed(), 3);
   for (size_t step = 1; step < 60; ++step) {
     LogFilter filter(options);
@@ -201,8 +202,7 @@ TEST(LogReaderTest, OpensRegularFilesOnly) {
   EXPECT_EQ(LogReader::Open(folder.Path("none"), {}, nullptr).error().code, Code::kNotFound);
   EXPECT_EQ(LogReader::Open(folder.Path("."), {}, nullptr).error().code, Code::kInvalidArgument);
   ASSERT_EQ(::mkfifo(folder.Path("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(LogReader::Open(folder.Path("fifo"), {}, nullptr).error().code,
-            Code::kInvalidArgument);
+  EXPECT_EQ(LogReader::Open(folder.Path("fifo"), {}, nullptr).error().code, Code::kInvalidArgument);
   folder.Write("target", "x");
   std::filesystem::create_symlink(folder.Path("target"), folder.Path("link"));
   EXPECT_FALSE(LogReader::Open(folder.Path("link"), {}, nullptr));
@@ -212,7 +212,8 @@ class FollowTest : public ::testing::Test {
  protected:
   void Open(const std::string& content) {
     folder_.Write("0.log", content);
-    auto reader = LogReader::Open(folder_.Path("0.log"), {.follow = true}, [this] { return running_; });
+    auto reader =
+        LogReader::Open(folder_.Path("0.log"), {.follow = true}, [this] { return running_; });
     ASSERT_TRUE(reader);
     reader_ = std::move(*reader);
   }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 namespace farlet::server::testing {
@@ -15,8 +16,8 @@ using ::testing::StartsWith;
 
 TEST_F(ServerTest, AnswersHealthz) {
   Start();
-  for (const char* path : {"/healthz", "/healthz/", "/healthz/ping", "/healthz/log",
-                           "/healthz/syncloop"}) {
+  for (const char* path :
+       {"/healthz", "/healthz/", "/healthz/ping", "/healthz/log", "/healthz/syncloop"}) {
     const HttpAnswer answer = Fetch(path);
     EXPECT_EQ(answer.status, 200) << path;
     EXPECT_EQ(answer.body, "ok") << path;
@@ -192,14 +193,12 @@ TEST_F(ServerTest, HoldsManyIdleConnectionsUpToTheLimit) {
 }
 
 TEST_F(ServerTest, AnswersThatComeTooLateAreDropped) {
-  Callback<std::string> late;
-  handlers_.pods = [&](Callback<std::string> done) { late = std::move(done); };
+  std::promise<Callback<std::string>> promise;
+  handlers_.pods = [&](Callback<std::string> done) { promise.set_value(std::move(done)); };
   Start();
   auto client = Connect();
   client->Get("/pods");
-  while (!late) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  const Callback<std::string> late = promise.get_future().get();
   server_.reset();
   late("{}");
   late("{}");
