@@ -77,12 +77,7 @@ stop_processes() {
 }
 
 # marked_processes: every process that this cluster started, and their children.
-marked_processes() {
-  local dir
-  for dir in /proc/[0-9]*; do
-    if grep -qszx "FARLET_LOCAL=$CLUSTER" "$dir/environ"; then echo "${dir#/proc/}"; fi
-  done
-}
+marked_processes() { grep -lszx "FARLET_LOCAL=$CLUSTER" /proc/[0-9]*/environ | cut -d/ -f3 || true; }
 
 # kill_marked: what is left after the orderly stop, for instance shims.
 kill_marked() {
@@ -92,7 +87,7 @@ kill_marked() {
     [[ -n $pids ]] || return 0
     # shellcheck disable=SC2086 # a list of numbers
     kill "-$signal" $pids 2>/dev/null || true
-    for _ in {1..20}; do
+    for _ in {1..10}; do
       [[ -n $(marked_processes) ]] || return 0
       sleep 0.1
     done
