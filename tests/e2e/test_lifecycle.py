@@ -142,6 +142,7 @@ def stuck(cluster: Cluster) -> Iterator[StuckRegistry]:
         yield registry
 
 
+@pytest.mark.farlet_only  # A kubelet goes on pulling, and pulls one image at a time.
 def test_delete_while_pulling(kubectl: Kubectl, pods: Pods, stuck: StuckRegistry) -> None:
     """A pull that hangs holds up neither the deletion of its pod nor other pods."""
     kubectl.create(pod("pulling", container(image=stuck.image)))

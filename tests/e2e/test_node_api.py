@@ -2,12 +2,16 @@
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl
 from harness.objects import pod
 from harness.pods import Pods
+from harness.waiting import wait_until
+
+Json = dict[str, Any]
 
 
 def ask(cluster: Cluster, path: str, *options: str, method: str = "GET") -> tuple[int, str]:
@@ -27,7 +31,7 @@ def admin(cluster: Cluster) -> list[str]:
     return ["--cert", f"{base}.crt", "--key", f"{base}.key"]
 
 
-@pytest.mark.parametrize("path", ["/pods", "/runningpods/", "/healthz", "/containerLogs/a/b/c", "/metrics", "/no/such"])
+@pytest.mark.parametrize("path", ["/pods", "/runningpods/", "/healthz", "/containerLogs/a/b/c", "/metrics", "/exec/a/b/c"])
 def test_anonymous_is_refused(cluster: Cluster, path: str) -> None:
     assert ask(cluster, path)[0] == 401
 
@@ -80,9 +84,13 @@ def test_pods_and_running_pods(cluster: Cluster, kubectl: Kubectl, pods: Pods, a
     assert listed["kind"] == "PodList"
     found = [each for each in listed["items"] if each["metadata"]["uid"] == made["metadata"]["uid"]]
     assert len(found) == 1 and found[0]["spec"]["containers"][0]["name"] == "main"
-    code, body = ask(cluster, "/runningpods/", *admin)
-    assert code == 200
-    running = [each for each in json.loads(body)["items"] if each["metadata"]["uid"] == made["metadata"]["uid"]]
+
+    def listed_as_running() -> list[Json]:
+        code, body = ask(cluster, "/runningpods/", *admin)
+        assert code == 200
+        return [each for each in json.loads(body)["items"] if each["metadata"]["uid"] == made["metadata"]["uid"]]
+
+    running = wait_until("it is listed", listed_as_running, 10)
     assert len(running) == 1
     assert (running[0]["metadata"]["name"], running[0]["metadata"]["namespace"]) == ("seen", kubectl.namespace)
     assert [each["name"] for each in running[0]["spec"]["containers"]] == ["main"]
