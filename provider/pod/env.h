@@ -4,6 +4,7 @@
 #include "provider/pod/references.h"
 #include "runtime/cri/types.h"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ Result<std::vector<cri::EnvVar>> MakeEnv(const kube::Container& container,
 
 // "$(NAME)" by `variables`; unknown references stay, "$$" is "$". Not recursive.
 std::string Expand(std::string_view text, const std::map<std::string, std::string>& variables);
+
+// The same with `value` called for each NAME.
+std::string Expand(std::string_view text,
+                   const std::function<std::string(const std::string& name)>& value);
 
 // fieldRef and resourceFieldRef, shared with downward API volumes. kInvalidArgument for a field
 // path that is not supported.

@@ -2,7 +2,8 @@
 
 namespace farlet::pod {
 
-std::string Expand(std::string_view text, const std::map<std::string, std::string>& variables) {
+std::string Expand(std::string_view text,
+                   const std::function<std::string(const std::string& name)>& value) {
   std::string expanded;
   expanded.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
@@ -22,12 +23,17 @@ std::string Expand(std::string_view text, const std::map<std::string, std::strin
       expanded += '$';
       continue;
     }
-    const std::string_view reference = text.substr(i, close - i + 1);
-    const auto found = variables.find(std::string(reference.substr(2, reference.size() - 3)));
-    expanded += found == variables.end() ? reference : std::string_view(found->second);
+    expanded += value(std::string(text.substr(i + 2, close - i - 2)));
     i = close;
   }
   return expanded;
+}
+
+std::string Expand(std::string_view text, const std::map<std::string, std::string>& variables) {
+  return Expand(text, [&](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? "$(" + name + ")" : found->second;
+  });
 }
 
 }  // namespace farlet::pod
