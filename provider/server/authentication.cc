@@ -5,7 +5,6 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 namespace farlet::server {
@@ -40,7 +39,10 @@ std::string BearerToken(std::string_view header) {
     return {};
   }
   header.remove_prefix(begin);
-  return std::string(header.substr(0, header.find(' ')));
+  const std::string_view token = header.substr(0, header.find(' '));
+  const bool printable = std::all_of(token.begin(), token.end(),
+                                     [](char letter) { return letter > ' ' && letter < '\x7f'; });
+  return printable ? std::string(token) : std::string();
 }
 
 User WithAuthenticatedGroup(User user) {
