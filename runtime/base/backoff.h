@@ -2,7 +2,9 @@
 
 #include "runtime/base/clock.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <random>
 
 namespace farlet {

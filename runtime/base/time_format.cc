@@ -58,6 +58,14 @@ bool TakeFraction(std::string_view& text, std::chrono::nanoseconds& fraction) {
   return count > 0;
 }
 
+// Of a year and month as people count them.
+bool IsDate(const std::tm& time) {
+  return std::chrono::year_month_day(std::chrono::year(time.tm_year),
+                                     std::chrono::month(static_cast<unsigned>(time.tm_mon)),
+                                     std::chrono::day(static_cast<unsigned>(time.tm_mday)))
+      .ok();
+}
+
 bool TakeOffset(std::string_view& text, std::chrono::minutes& offset) {
   if (TakeChar(text, 'Z') || TakeChar(text, 'z')) {
     offset = std::chrono::minutes(0);
@@ -107,8 +115,7 @@ Result<WallTime> ParseRfc3339(std::string_view text) {
   if (valid && TakeChar(rest, '.')) {
     valid = TakeFraction(rest, fraction);
   }
-  valid = valid && TakeOffset(rest, offset) && rest.empty() && utc.tm_mon >= 1 &&
-          utc.tm_mon <= 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 && utc.tm_hour <= 23 &&
+  valid = valid && TakeOffset(rest, offset) && rest.empty() && IsDate(utc) && utc.tm_hour <= 23 &&
           utc.tm_min <= 59 && utc.tm_sec <= 60;
   if (!valid) {
     return InvalidArgument(fmt::format("\"{}\" is not an RFC 3339 time", text.substr(0, 64)));
@@ -135,19 +142,19 @@ std::string FormatGoDuration(std::chrono::nanoseconds duration) {
 
   for (const Unit unit : std::array{Unit{1, "ns"}, Unit{1'000, "µs"}, Unit{1'000'000, "ms"}}) {
     if (nanos < unit.nanos * 1000) {
-      return fmt::format("{:g}{}", static_cast<double>(nanos) / static_cast<double>(unit.nanos),
+      return fmt::format("{:.12g}{}", static_cast<double>(nanos) / static_cast<double>(unit.nanos),
                          unit.name);
     }
   }
   const int64_t minutes = nanos / 60'000'000'000;
   const double rest = static_cast<double>(nanos % 60'000'000'000) / 1e9;
   if (minutes == 0) {
-    return fmt::format("{:.9g}s", rest);
+    return fmt::format("{:.12g}s", rest);
   }
   if (minutes < 60) {
-    return fmt::format("{}m{:.9g}s", minutes, rest);
+    return fmt::format("{}m{:.12g}s", minutes, rest);
   }
-  return fmt::format("{}h{}m{:.9g}s", minutes / 60, minutes % 60, rest);
+  return fmt::format("{}h{}m{:.12g}s", minutes / 60, minutes % 60, rest);
 }
 
 }  // namespace farlet

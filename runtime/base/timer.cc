@@ -46,6 +46,9 @@ bool TimerService::Cancel(Id id) {
 }
 
 void TimerService::Poke() {
+  // The thread holds the lock from its look at the clock until it waits: taking it here means that
+  // it has either not looked yet or hears the call.
+  const std::lock_guard lock(mutex_);
   changed_.notify_all();
 }
 

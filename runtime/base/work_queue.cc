@@ -59,6 +59,9 @@ void WorkQueue::CancelDelay(const std::string& key) {
 }
 
 void WorkQueue::Poke() {
+  // A worker holds the lock from its look at the clock until it waits: taking it here means that
+  // the worker has either not looked yet or hears the call.
+  const std::lock_guard lock(mutex_);
   changed_.notify_all();
 }
 
