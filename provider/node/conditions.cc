@@ -146,10 +146,10 @@ std::vector<std::string> ConditionEvents(const Json& before, const Json& after) 
       events.emplace_back(now == "True" ? kind.under_event : kind.free_event);
     }
   }
-  // A new node that becomes ready says so, as does every later change.
+  // A new node that is not ready yet has nothing to say about it.
   const std::string ready = status_of(FindCondition(after, "Ready"));
   const std::string was_ready = status_of(FindCondition(before, "Ready"));
-  if (!was_ready.empty() && ready != was_ready) {
+  if (ready != was_ready && (ready == "True" || !was_ready.empty())) {
     events.emplace_back(ready == "True" ? "NodeReady" : "NodeNotReady");
   }
   return events;

@@ -182,6 +182,8 @@ class NodeAgent::Impl {
                fmt::format("Node {} has been rebooted, boot id: {}", options_.settings.name,
                            options_.host.boot_id));
       }
+    } else {
+      OnWritten(Json::object(), *node);
     }
     OnNode(node);
     lease_.Start();
