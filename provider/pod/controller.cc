@@ -43,7 +43,13 @@ void PodController::Impl::Start() {
                                      deps_.timers, wake);
   writer_ = std::make_unique<StatusWriter>(
       deps_.api, deps_.clock, deps_.timers, options_.status,
-      [this](const StatusWriter::Report& report) { OnReport(report); });
+      [this, mail = mail_](const StatusWriter::Report& report) {
+        // Only the end of a pod has consequences here.
+        if (report.kind == StatusWriter::Report::Kind::kGone || report.urgency == Urgency::kFinal) {
+          mail->Post(report.uid,
+                     [this, kind = report.kind](PodRecord& record) { OnReport(record, kind); });
+        }
+      });
   if (deps_.make_tokens) {
     tokens_ = deps_.make_tokens([mail = mail_](const std::string& uid) {
       mail->Post(uid, [](PodRecord& record) {

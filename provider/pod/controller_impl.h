@@ -84,8 +84,8 @@ class PodController::Impl {
   void Report(PodRecord& record, const Facts& facts, const Plan& plan);
   nlohmann::json MakeStatus(PodRecord& record, const Facts& facts, const Plan& plan);
   void ReadTerminationMessages(PodRecord& record, const cri::PodRuntime& runtime);
-  void OnReport(const StatusWriter::Report& report);
-  void OnRefused(PodRecord& record);
+  void OnReport(PodRecord& record, StatusWriter::Report::Kind kind);
+  void SaveCheckpoint(PodRecord& record);
 
   // operations.cc and its siblings: starting one action.
   void Execute(PodRecord& record, const Facts& facts, const Action& action);

@@ -146,27 +146,25 @@ void PodController::Impl::Report(PodRecord& record, const Facts& facts, const Pl
                    .then_delete = then_delete});
 }
 
-void PodController::Impl::OnReport(const StatusWriter::Report& report) {
-  switch (report.kind) {
+void PodController::Impl::OnReport(PodRecord& record, StatusWriter::Report::Kind kind) {
+  switch (kind) {
     case StatusWriter::Report::Kind::kAccepted:
-      mail_->Post(report.uid, [this](PodRecord& record) {
-        if (record.final && std::exchange(record.checkpointed, false)) {
-          RemoveStatusCheckpoint(Node(), record.uid);
-        }
-      });
+      if (record.final && std::exchange(record.checkpointed, false)) {
+        RemoveStatusCheckpoint(Node(), record.uid);
+      }
       break;
     case StatusWriter::Report::Kind::kRefused:
-      mail_->Post(report.uid, [this](PodRecord& record) { OnRefused(record); });
+      SaveCheckpoint(record);
       break;
     case StatusWriter::Report::Kind::kGone:
       // The informer will say so too; no need to wait for it.
-      mail_->Post(report.uid, [](PodRecord& record) { record.gone = true; });
+      record.gone = true;
       break;
   }
 }
 
 // The API server does not have the terminal status yet: it must survive this agent.
-void PodController::Impl::OnRefused(PodRecord& record) {
+void PodController::Impl::SaveCheckpoint(PodRecord& record) {
   if (!record.final || record.checkpointed || !record.status) {
     return;
   }

@@ -84,6 +84,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     std::string path;
     std::optional<json> patch;
     bool then_delete = false;
+    Urgency urgency = Urgency::kNow;
   };
 
   void Schedule(const std::string& uid, Entry& entry);
@@ -98,7 +99,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   void OnFailed(const Job& job, const Error& error);
   void OnDone(const Job& job);
   void Drop(const std::string& uid);
-  void Tell(const std::string& uid, Report::Kind kind);
+  void Tell(Report report);
 
   kube::Client& client_;
   const Clock& clock_;
@@ -115,6 +116,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
 void StatusWriter::Impl::Submit(StatusUpdate update) {
   bool settled = false;
   const std::string uid = update.uid;
+  const Urgency urgency = update.urgency;
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_.try_emplace(uid, options_.backoff).first->second;
@@ -141,7 +143,7 @@ void StatusWriter::Impl::Submit(StatusUpdate update) {
     }
   }
   if (settled) {
-    Tell(uid, Report::Kind::kAccepted);
+    Tell({.uid = uid, .kind = Report::Kind::kAccepted, .urgency = urgency});
   }
   Pump();
 }
@@ -210,7 +212,8 @@ std::optional<StatusWriter::Impl::Job> StatusWriter::Impl::NextJob() {
   return Job{.uid = uid,
              .path = kube::ResourcePath("v1", "pods", update.pod_namespace, update.name),
              .patch = StatusPatch(uid, entry.known, update.status),
-             .then_delete = update.then_delete};
+             .then_delete = update.then_delete,
+             .urgency = update.urgency};
 }
 
 // Called by Pump() only.
@@ -271,7 +274,7 @@ void StatusWriter::Impl::OnDeleted(const Job& job, Result<json> answer) {
     return;
   }
   Drop(job.uid);
-  Tell(job.uid, Report::Kind::kGone);
+  Tell({.uid = job.uid, .kind = Report::Kind::kGone, .urgency = job.urgency});
   Pump();
 }
 
@@ -293,7 +296,9 @@ void StatusWriter::Impl::OnFailed(const Job& job, const Error& error) {
       WakeAt(job.uid, entry.due);
     }
   }
-  Tell(job.uid, gone ? Report::Kind::kGone : Report::Kind::kRefused);
+  Tell({.uid = job.uid,
+        .kind = gone ? Report::Kind::kGone : Report::Kind::kRefused,
+        .urgency = job.urgency});
   Pump();
 }
 
@@ -313,7 +318,7 @@ void StatusWriter::Impl::OnDone(const Job& job) {
     }
   }
   if (accepted) {
-    Tell(job.uid, Report::Kind::kAccepted);
+    Tell({.uid = job.uid, .kind = Report::Kind::kAccepted, .urgency = job.urgency});
   }
 }
 
@@ -338,14 +343,14 @@ void StatusWriter::Impl::Forget(const std::string& uid) {
   entries_.erase(found);
 }
 
-void StatusWriter::Impl::Tell(const std::string& uid, Report::Kind kind) {
+void StatusWriter::Impl::Tell(Report report) {
   Listener listener;
   {
     const std::lock_guard lock(mutex_);
     listener = listener_;
   }
   if (listener) {
-    listener({.uid = uid, .kind = kind});
+    listener(report);
   }
 }
 

@@ -65,6 +65,7 @@ class StatusWriter {
     };
     std::string uid;
     Kind kind = Kind::kAccepted;
+    Urgency urgency = Urgency::kNow;  // of what was submitted last
   };
 
   using Listener = std::function<void(const Report& report)>;
