@@ -40,7 +40,8 @@ def test_killed_while_ten_run_and_five_start(
         pods.ready(f"starting-{i}", 60)
     assert identities(current(kubectl, set(before))) == before
     for i in range(5):
-        assert container_status(pods.get(f"starting-{i}"))["restartCount"] == 0
+        # A kubelet counts a container as restarted that it had created and not yet started.
+        assert container_status(pods.get(f"starting-{i}"))["restartCount"] == 0 or cluster.kind == "kubelet"
     assert_clean(cluster, kubectl, cri)
     stays("no container restarts", lambda: identities(current(kubectl, set(before))) == before, 5, 1)
 
@@ -101,6 +102,7 @@ def test_stopped_in_order(cluster: Cluster, kubectl: Kubectl, pods: Pods, agent:
     assert identities(current(kubectl, set(before))) == before
 
 
+@pytest.mark.farlet_only  # A kubelet registers when it starts, and never again.
 def test_node_object_is_deleted(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
     """Somebody deletes the Node: the agent registers it again, and its pods go on."""
     before = identities(pods.run(*steady(2)))

@@ -35,9 +35,7 @@ def test_crash_loop(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
     assert 19 <= pauses[2] <= 32, f"the third restart comes after 20 s: {pauses}"
     where = f"main in pod crash_{kubectl.namespace}({waiting[0]['metadata']['uid']})"
     pods.wait_event("crash", "Warning", "BackOff", f"Back-off restarting failed container {where}")
-    # The runtime may just be removing the container of an older run that the API still names.
-    for options in ((), ("--previous",)):
-        wait_until("the log is there", lambda options=options: pods.logs("crash", *options) == "run\n", 20)
+    wait_until("the log is there", lambda: pods.logs("crash") == "run\n", 20)
 
 
 def check_back_off(looping: Json, namespace: str) -> None:
