@@ -13,8 +13,6 @@ namespace farlet::cri {
 namespace {
 
 using testing::FakeContainer;
-using testing::FakeCriServer;
-using When = FakeCriServer::Fault::When;
 
 class GrpcClientTest : public CriTest {
  protected:
@@ -173,9 +171,7 @@ TEST_F(GrpcClientTest, PassesTheRuntimesOwnWordsOn) {
   EXPECT_EQ(status.error().message, "an error occurred when try to find container: not found");
 }
 
-TEST_F(GrpcClientTest, RefusesAnAnswerWithoutId) {
-  runtime_.AddImage("odd:1", {.id = " "});
-  // The fake cannot make an empty id by itself; a Version without a name stands for all.
+TEST_F(GrpcClientTest, RefusesAnAnswerWithoutUrl) {
   runtime_.SetStreamUrl("");
   const auto url = Await<std::string>(
       [&](auto done) { client_->Exec({.container = {"c"}, .command = {"sh"}}, std::move(done)); });
@@ -276,9 +272,7 @@ TEST_F(GrpcClientTest, FindsARestartedRuntimeAgain) {
   EXPECT_TRUE(gone.error().retryable);
   EXPECT_NE(gone.error().message.find(runtime_.endpoint()), std::string::npos);
   runtime_.Start();
-  const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(Eventually([&] { return version().has_value(); }));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(4));
 }
 
 TEST_F(GrpcClientTest, CancelsWhatIsInFlightWhenDestroyed) {

@@ -311,14 +311,13 @@ class RuntimeCacheEventsTest : public RuntimeCacheTest,
       : RuntimeCacheTest({.cri_events = GetParam().cri_events, .exit_lag = GetParam().lag}) {}
 };
 
-TEST_P(RuntimeCacheEventsTest, ShowsAnExitAtOnce) {
+// Without any relist; how fast is a matter of the integration test.
+TEST_P(RuntimeCacheEventsTest, ShowsAnExit) {
   const ContainerId id = RunPod("web");
   Begin();
   Follow();
-  const auto begin = std::chrono::steady_clock::now();
   runtime_.Exit(id.value, 3);
   ASSERT_TRUE(Eventually([&] { return Shows("uid-web", ContainerState::kExited); }));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, GetParam().lag + milliseconds(500));
   EXPECT_EQ(cache_->Get("uid-web")->containers.front().status.exit_code, 3);
 }
 
