@@ -187,11 +187,12 @@ class FakeHttpServer::Impl {
           std::make_shared<FakeConnection>(std::move(socket), context_, ++counters_.accepted);
       connections_.insert(connection.get());
       ++threads_;
-      std::thread([this, connection] {
+      std::thread([this, connection = std::move(connection)]() mutable {
         Serve(*connection);
         const std::lock_guard end_lock(mutex_);
         connections_.erase(connection.get());
-        connection->Shutdown(false);
+        // Its socket must not outlive io_, which may go as soon as threads_ says so.
+        connection.reset();
         --threads_;
         changed_.notify_all();
       }).detach();
