@@ -66,11 +66,11 @@ TEST(HttpStatusTest, DetailsSayHowLongToWait) {
 
 TEST(HttpStatusTest, ErrorEventOfAWatch) {
   const auto status = nlohmann::json::parse(
-      R"({"kind":"Status","message":"too old resource version: 1 (2)","reason":"Expired","code":410})");
+      R"({"kind":"Status","message":"too old resource version: 1","reason":"Expired","code":410})");
   const Error error = ErrorFromStatus("WATCH /api/v1/pods", status);
-EXPECT_EQ(error.code, Code::kOutOfRange);
-EXPECT_EQ(error.http_status, 410);
-EXPECT_EQ(ErrorFromStatus("WATCH /x", nlohmann::json("odd")).code, Code::kInternal);
+  EXPECT_EQ(error.code, Code::kOutOfRange);
+  EXPECT_EQ(error.http_status, 410);
+  EXPECT_EQ(ErrorFromStatus("WATCH /x", nlohmann::json("odd")).code, Code::kInternal);
 }
 
 }  // namespace
