@@ -81,6 +81,18 @@ struct Authorizer::Question {
   std::vector<std::string> subresources;
   size_t next = 0;
   std::function<void(AuthorizationVerdict)> done;
+
+  AuthorizationVerdict Denied() const {
+    return {false, 403,
+            fmt::format("Forbidden (user={}, verb={}, resource=nodes, subresource(s)=[{}])\n",
+                        user.name, verb, fmt::join(subresources, " "))};
+  }
+
+  AuthorizationVerdict Failed(std::string_view subresource) const {
+    return {false, 500,
+            fmt::format("Authorization error (user={}, verb={}, resource=nodes, subresource={})",
+                        user.name, verb, subresource)};
+  }
 };
 
 std::string ApiVerb(std::string_view method) {
@@ -124,46 +136,42 @@ void Authorizer::Authorize(const User& user,
 
 void Authorizer::Ask(const std::shared_ptr<Question>& question) {
   Question& q = *question;
-  const auto denied = [&q] {
-    return AuthorizationVerdict{
-        false, 403,
-        fmt::format("Forbidden (user={}, verb={}, resource=nodes, subresource(s)=[{}])\n",
-                    q.user.name, q.verb, fmt::join(q.subresources, " "))};
-  };
   while (q.next < q.subresources.size() && q.shared->review) {
     const std::string subresource = q.subresources[q.next++];
-    std::string key = CacheKey(q.user, q.verb, subresource);
-    if (const auto known = q.shared->cache.Get(key)) {
-      if (*known) {
-        q.done({.allowed = true});
-        return;
-      }
-      continue;
+    const std::string key = CacheKey(q.user, q.verb, subresource);
+    const auto known = q.shared->cache.Get(key);
+    if (!known) {
+      q.shared->review(q.user, q.verb, subresource,
+                       [question, key, subresource](const Result<bool>& allowed) {
+                         OnReview(question, key, subresource, allowed);
+                       });
+      return;
     }
-    q.shared->review(
-        q.user, q.verb, subresource, [question, key, subresource](Result<bool> allowed) {
-          Question& asked = *question;
-          if (!allowed) {
-            log::Warning("authorization failed",
-                         {{"user", asked.user.name}, {"error", allowed.error()}});
-            asked.done({false, 500,
-                        fmt::format("Authorization error (user={}, verb={}, resource=nodes, "
-                                    "subresource={})",
-                                    asked.user.name, asked.verb, subresource)});
-            return;
-          }
-          const AuthorizationOptions& options = asked.shared->options;
-          asked.shared->cache.Put(key, *allowed,
-                                  *allowed ? options.allowed_lifetime : options.denied_lifetime);
-          if (*allowed) {
-            asked.done({.allowed = true});
-          } else {
-            Ask(question);
-          }
-        });
+    if (*known) {
+      q.done({.allowed = true});
+      return;
+    }
+  }
+  q.done(q.Denied());
+}
+
+void Authorizer::OnReview(const std::shared_ptr<Question>& question,
+                          const std::string& key,
+                          const std::string& subresource,
+                          const Result<bool>& allowed) {
+  Question& q = *question;
+  if (!allowed) {
+    log::Warning("authorization failed", {{"user", q.user.name}, {"error", allowed.error()}});
+    q.done(q.Failed(subresource));
     return;
   }
-  q.done(denied());
+  const AuthorizationOptions& options = q.shared->options;
+  q.shared->cache.Put(key, *allowed, *allowed ? options.allowed_lifetime : options.denied_lifetime);
+  if (*allowed) {
+    q.done({.allowed = true});
+  } else {
+    Ask(question);
+  }
 }
 
 }  // namespace farlet::server

@@ -54,6 +54,10 @@ class Authorizer {
   struct Question;
 
   static void Ask(const std::shared_ptr<Question>& question);
+  static void OnReview(const std::shared_ptr<Question>& question,
+                       const std::string& key,
+                       const std::string& subresource,
+                       const Result<bool>& allowed);
 
   const std::shared_ptr<Shared> shared_;
 };

@@ -1,14 +1,13 @@
 #include "provider/server/connection.h"
 
 #include "provider/server/body_sender.h"
+#include "provider/server/request_exchange.h"
 #include "provider/server/splice.h"
 #include "provider/server/upstream.h"
 #include "runtime/base/log.h"
 
-#include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,60 +29,6 @@ std::string Lower(boost::string_view text) {
 }
 
 }  // namespace
-
-// Passes what a route answers, from any thread, to the connection if it still waits for it.
-class Connection::RequestExchange final : public Exchange {
- public:
-  RequestExchange(std::shared_ptr<Connection> connection, uint64_t number, Request request)
-      : core_(connection->core_),
-        connection_(std::move(connection)),
-        number_(number),
-        request_(std::move(request)) {}
-
-  RequestExchange(const RequestExchange&) = delete;
-  RequestExchange& operator=(const RequestExchange&) = delete;
-
-  // The connection is let go on its own thread.
-  ~RequestExchange() override {
-    core_->Post([connection = std::move(connection_), number = number_] {
-      connection->Reply(number, {.status = 500, .body = "no answer"});
-    });
-  }
-
-  const Request& request() const override { return request_; }
-
-  void Reply(Response response) override {
-    core_->Post(
-        [connection = connection_, number = number_, response = std::move(response)]() mutable {
-          connection->Reply(number, std::move(response));
-        });
-  }
-
-  void Stream(std::unique_ptr<BodySource> body, bool live) override {
-    core_->Post([connection = connection_, number = number_,
-                 shared = std::make_shared<std::unique_ptr<BodySource>>(std::move(body)),
-                 live] { connection->Stream(number, std::move(*shared), live); });
-  }
-
-  void Tunnel(std::string url) override {
-    core_->Post([connection = connection_, number = number_, url = std::move(url)] {
-      connection->Tunnel(number, url);
-    });
-  }
-
-  void After(std::chrono::milliseconds delay, std::function<void()> callback) override {
-    core_->Post(
-        [core = core_, delay, callback = std::move(callback)] { RunAfter(core, delay, callback); });
-  }
-
-  std::shared_ptr<User> user;  // once known
-
- private:
-  const std::shared_ptr<IoCore> core_;
-  std::shared_ptr<Connection> connection_;
-  const uint64_t number_;
-  const Request request_;
-};
 
 Connection::Connection(std::shared_ptr<IoCore> core,
                        std::shared_ptr<Service> service,
@@ -218,8 +163,8 @@ void Connection::HandleRequest() {
     Reply(request_number_, ErrorResponse(request.error()));
     return;
   }
-  const auto exchange =
-      std::make_shared<RequestExchange>(shared_from_this(), request_number_, std::move(*request));
+  const auto exchange = std::make_shared<RequestExchange>(core_, shared_from_this(),
+                                                          request_number_, std::move(*request));
   if (plain_) {
     DispatchHealth(service_->routes, exchange);
     return;
@@ -228,7 +173,7 @@ void Connection::HandleRequest() {
 }
 
 // Authentication, authorization, route.
-void Connection::Admit(const std::shared_ptr<RequestExchange>& exchange) {
+void Connection::Admit(const ExchangePtr& exchange) {
   const Credentials credentials{
       service_->client_ca.Identify(stream_->native_tls()),
       std::string(parser_->get()[http::field::authorization]),

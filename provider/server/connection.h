@@ -4,6 +4,7 @@
 #include "provider/server/authorization.h"
 #include "provider/server/client_ca.h"
 #include "provider/server/io.h"
+#include "provider/server/request_exchange.h"
 #include "provider/server/routes.h"
 #include "provider/server/server.h"
 
@@ -53,7 +54,9 @@ class ConnectionCount {
 //   handshake ─► idle ─► headers ─► body ─► route ─► whole answer ──► idle | closed
 //                                                 ├► streamed body ─► idle | closed
 //                                                 └► upstream ─► Splice
-class Connection final : public Session, public std::enable_shared_from_this<Connection> {
+class Connection final : public Session,
+                         public AnswerSink,
+                         public std::enable_shared_from_this<Connection> {
  public:
   // A plain connection serves only /healthz, to anybody.
   Connection(std::shared_ptr<IoCore> core,
@@ -67,20 +70,17 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   void Start();
   void Close() override;
 
-  // What the exchange of the request with this number asks for; ignored when it is not current.
-  void Reply(uint64_t number, Response response);
-  void Stream(uint64_t number, std::unique_ptr<BodySource> body, bool live);
-  void Tunnel(uint64_t number, const std::string& url);
+  void Reply(uint64_t number, Response response) override;
+  void Stream(uint64_t number, std::unique_ptr<BodySource> body, bool live) override;
+  void Tunnel(uint64_t number, const std::string& url) override;
 
  private:
-  class RequestExchange;
-
   void AwaitRequest();
   void ReadHeader();
   void ReadBody();
   void OnReadError(const ErrorCode& error);
   void HandleRequest();
-  void Admit(const std::shared_ptr<RequestExchange>& exchange);
+  void Admit(const ExchangePtr& exchange);
   Result<Request> DecodeRequest() const;
 
   // True for the first answer to the current request.

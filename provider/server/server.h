@@ -19,7 +19,7 @@ struct ServerTimeouts {
   std::chrono::milliseconds header{30'000};
   // Between two requests.
   std::chrono::milliseconds idle{90'000};
-  // Without progress while a whole answer is sent.
+  // For a whole answer to be taken by the client.
   std::chrono::milliseconds write{60'000};
   // Without progress of an exec, attach or port-forward session or of a log stream
   // (streamingConnectionIdleTimeout).
