@@ -4,6 +4,7 @@
 
 CLUSTER=${FARLET_TEST_CLUSTER:-test}
 JOBS=$(nproc)
+HANDLER=${FARLET_RUNTIME_HANDLER:-runc}
 LOCAL=$ROOT/deploy/local
 FARLET=$ROOT/build/release/provider/app/farlet
 
@@ -34,11 +35,17 @@ suite_check_packages() {
   for tool in cmake ninja g++ protoc grpc_cpp_plugin clang-format python3; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
-  if ((${#missing[@]} > 0)); then
-    echo "missing: ${missing[*]}"
-    echo "install what farlet is built with: sudo $LOCAL/install"
-    return 1
-  fi
+  ((${#missing[@]} == 0)) || { echo "missing commands: ${missing[*]}" && name_packages && return 1; }
+}
+
+# name_packages: those of packages.txt that this machine lacks, and what installs them.
+name_packages() {
+  local missing
+  # shellcheck disable=SC2046 # one name a word
+  missing=$(missing_packages $(sed 's/#.*//' "$LOCAL/packages.txt"))
+  missing=${missing//$'\n'/ }
+  echo "missing packages: ${missing:-none of those in $LOCAL/packages.txt}"
+  echo "install them with: sudo $LOCAL/install"
 }
 
 # --- build --------------------------------------------------------------------------------------
@@ -48,7 +55,8 @@ suite_build_kube() { nice -n 19 "$LOCAL/build-kube" --with-kubelet; }
 suite_build_preset() {
   cd "$ROOT"
   if ! as_owner cmake --preset "$1"; then
-    echo "configuring failed; if a package is missing: sudo $LOCAL/install"
+    echo "configuring failed"
+    name_packages
     return 1
   fi
   as_owner nice -n 5 cmake --build --preset "$1" -j "$JOBS"
@@ -98,9 +106,9 @@ run_pytest() {
   /usr/bin/python3 -B -m pytest -p no:cacheprovider -v --junitxml="$report" "$@"
 }
 
-suite_e2e() { run_pytest "$1" -n 4 -m 'not faults' --farlet "$FARLET"; }
+suite_e2e() { run_pytest "$1" -n 4 -m 'not faults' --runtime-handler "$HANDLER"; }
 
-suite_faults() { run_pytest "$1" -m faults --farlet "$FARLET"; }
+suite_faults() { run_pytest "$1" -m faults --runtime-handler "$HANDLER"; }
 
 # --- cluster ------------------------------------------------------------------------------------
 
@@ -128,6 +136,6 @@ suite_cluster_down() {
 
 # --- benchmark ----------------------------------------------------------------------------------
 
-suite_bench_smoke() { "$ROOT/tests/bench/pods/run" --cluster "$CLUSTER" --pods 10 --rounds 1 --out "$OUT/bench-smoke"; }
+suite_bench_smoke() { "$ROOT/tests/bench/pods/run" --pods 10 --rounds 1 --settle 3 --idle 10 --out "$OUT/bench-smoke"; }
 
-suite_bench() { "$ROOT/tests/bench/pods/run" --cluster "$CLUSTER" --pods 10,100 --out "$OUT/bench"; }
+suite_bench() { "$ROOT/tests/bench/pods/run" --pods 10,100 --out "$OUT/bench"; }
