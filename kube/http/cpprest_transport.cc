@@ -468,12 +468,12 @@ class CpprestTransport final : public Transport {
       FinishAll(*operations_);
       return;
     }
-    std::promise<void> done;
-    Io().post([&] {
+    auto done = std::make_shared<std::promise<void>>();
+    Io().post([this, done] {
       FinishAll(*operations_);
-      done.set_value();
+      done->set_value();
     });
-    done.get_future().wait();
+    done->get_future().wait();
   }
 
   void Post(std::function<void()> function) override { Io().post(std::move(function)); }
