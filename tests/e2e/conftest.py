@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from harness.cluster import Cluster, find_cluster
 from harness.kubectl import Kubectl
 from harness.pods import Pods

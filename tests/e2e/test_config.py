@@ -26,7 +26,7 @@ def test_environment(kubectl: Kubectl, pods: Pods) -> None:
             container(
                 command=["sh", "-c", "env; echo arg=$0; exec sleep 3600", "$(GREETING) and $$(GREETING) and $(NOBODY)"],
                 env=[
-                    {"name": "PLAIN", "value": "a value with spaces and \"quotes\""},
+                    {"name": "PLAIN", "value": 'a value with spaces and "quotes"'},
                     {"name": "EMPTY", "value": ""},
                     {"name": "COLOR", **from_key("configMapKeyRef", "settings", "color")},
                     {"name": "TOKEN", **from_key("secretKeyRef", "keys", "token")},
@@ -73,7 +73,10 @@ def test_config_map_and_secret_volumes(kubectl: Kubectl, pods: Pods) -> None:
     """Modes and chosen keys; then a change arrives while the pod runs."""
     volumes = [
         {"name": "all", "configMap": {"name": "files"}},
-        {"name": "some", "configMap": {"name": "files", "items": [{"key": "a.txt", "path": "sub/renamed", "mode": 0o400}]}},
+        {
+            "name": "some",
+            "configMap": {"name": "files", "items": [{"key": "a.txt", "path": "sub/renamed", "mode": 0o400}]},
+        },
         {"name": "hidden", "secret": {"secretName": "keys", "defaultMode": 0o440}},
         {"name": "perhaps", "secret": {"secretName": "no-such-secret", "optional": True}},
     ]
@@ -100,14 +103,18 @@ def test_config_map_and_secret_volumes(kubectl: Kubectl, pods: Pods) -> None:
     # A kubelet needs up to a minute and a half.
     wait_until("the changed ConfigMap arrives", lambda: pods.shell("reader", "cat /in/all/a.txt") == "second a", 110, 1)
     assert pods.shell("reader", "ls /in/all").split() == ["a.txt", "c.txt"]
-    wait_until("the changed Secret arrives", lambda: pods.shell("reader", "cat /in/hidden/password") == "second", 110, 1)
+    wait_until(
+        "the changed Secret arrives", lambda: pods.shell("reader", "cat /in/hidden/password") == "second", 110, 1
+    )
     assert pods.shell("reader", "cat /in/some/sub/renamed") == "second a"
 
 
 def test_missing_config_map_is_waited_for(kubectl: Kubectl, pods: Pods) -> None:
     volumes = [{"name": "files", "configMap": {"name": "late"}}]
     kubectl.create(
-        pod("patient", container(command=FOREVER, volumeMounts=[{"name": "files", "mountPath": "/in"}]), volumes=volumes)
+        pod(
+            "patient", container(command=FOREVER, volumeMounts=[{"name": "files", "mountPath": "/in"}]), volumes=volumes
+        )
     )
     pods.wait_event(
         "patient", "Warning", "FailedMount", 'MountVolume.SetUp failed for volume "files" : configmap "late" not found'
@@ -123,7 +130,9 @@ def test_empty_dir_is_shared(kubectl: Kubectl, pods: Pods) -> None:
     kubectl.create(
         pod(
             "shared",
-            container("writer", "echo hello >/disk/file; trap exit TERM; while :; do sleep 0.2; done", volumeMounts=mounts),
+            container(
+                "writer", "echo hello >/disk/file; trap exit TERM; while :; do sleep 0.2; done", volumeMounts=mounts
+            ),
             container("reader", FOREVER, volumeMounts=mounts),
             volumes=[{"name": "disk", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory"}}],
         )

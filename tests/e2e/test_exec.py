@@ -151,10 +151,9 @@ def test_attach_only_reads(kubectl: Kubectl, pods: Pods) -> None:
 
 def test_run_with_stdin(kubectl: Kubectl) -> None:
     """kubectl run -i --rm: attach as soon as it runs, exit code, deletion."""
-    done = kubectl.run(
-        "run", "quick", "--image=busybox:1.36", "-i", "--rm", "--quiet", "--restart=Never", "--", "sh", "-c", "cat; exit 6",
-        stdin="through\n", check=False, deadline=90,
-    )  # fmt: skip
+    options = ["--image=busybox:1.36", "-i", "--rm", "--quiet", "--restart=Never"]
+    command = ["sh", "-c", "cat; exit 6"]
+    done = kubectl.run("run", "quick", *options, "--", *command, stdin="through\n", check=False, deadline=90)
     assert done.returncode == 6, done.stderr
     assert "through" in done.stdout
     wait_until("it is gone", lambda: kubectl.find("pod", "quick") is None, 30)

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from harness.churn import Churn, current, identities, steady
 from harness.cluster import Cluster
 from harness.cri import Cri

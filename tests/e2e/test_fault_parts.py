@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from harness.churn import Churn
 from harness.cluster import Cluster
 from harness.cri import Cri
@@ -31,7 +32,9 @@ def test_api_server_away_for_a_minute(cluster: Cluster, kubectl: Kubectl, pods: 
         time.sleep(60)
     finally:
         server.start()
-    wait_until("the API server answers", lambda: kubectl.run("get", "--raw", "/readyz", check=False).returncode == 0, 90, 1)
+    wait_until(
+        "the API server answers", lambda: kubectl.run("get", "--raw", "/readyz", check=False).returncode == 0, 90, 1
+    )
     churn.check(120)
     wait_until("the node is ready", lambda: is_ready(kubectl.get("node", cluster.node)), 60)
     assert_clean(cluster, kubectl, cri)

@@ -4,6 +4,7 @@ import statistics
 import time
 
 import pytest
+
 from harness.api import Api, Watch
 from harness.churn import steady
 from harness.cluster import Cluster

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl
 from harness.objects import FOREVER, container, pod
@@ -39,9 +40,7 @@ def test_init_containers_run_in_order(kubectl: Kubectl, pods: Pods) -> None:
 
 def test_init_container_is_retried(kubectl: Kubectl, pods: Pods) -> None:
     script = "test -e /data/ran || { touch /data/ran; exit 1; }"
-    kubectl.create(
-        pod("retried", initContainers=[container("init", script, volumeMounts=SHARED)], volumes=VOLUME)
-    )
+    kubectl.create(pod("retried", initContainers=[container("init", script, volumeMounts=SHARED)], volumes=VOLUME))
     ready = pods.ready("retried")
     assert container_status(ready, "init")["restartCount"] == 1
     assert container_status(ready)["restartCount"] == 0

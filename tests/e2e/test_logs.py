@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harness.cluster import Cluster
@@ -58,7 +58,7 @@ def test_since(kubectl: Kubectl, pods: Pods) -> None:
     everything = pods.logs("ticker").splitlines()
     assert 2 <= len(recent) <= 10, recent
     assert recent[-1] in everything or len(everything) > len(recent)
-    moment = datetime.now(timezone.utc) - timedelta(seconds=3)
+    moment = datetime.now(UTC) - timedelta(seconds=3)
     lines = pods.logs("ticker", f"--since-time={moment:%Y-%m-%dT%H:%M:%SZ}", "--timestamps").splitlines()
     assert 2 <= len(lines) <= 12, lines
     first = STAMP.match(lines[0])

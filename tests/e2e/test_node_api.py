@@ -5,6 +5,7 @@ import subprocess
 from typing import Any
 
 import pytest
+
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl
 from harness.objects import pod
@@ -31,7 +32,9 @@ def admin(cluster: Cluster) -> list[str]:
     return ["--cert", f"{base}.crt", "--key", f"{base}.key"]
 
 
-@pytest.mark.parametrize("path", ["/pods", "/runningpods/", "/healthz", "/containerLogs/a/b/c", "/metrics", "/exec/a/b/c"])
+@pytest.mark.parametrize(
+    "path", ["/pods", "/runningpods/", "/healthz", "/containerLogs/a/b/c", "/metrics", "/exec/a/b/c"]
+)
 def test_anonymous_is_refused(cluster: Cluster, path: str) -> None:
     assert ask(cluster, path)[0] == 401
 
@@ -113,7 +116,8 @@ def test_through_the_api_server(cluster: Cluster, kubectl: Kubectl) -> None:
 
 def test_unfinished_requests_do_not_hold_it_up(cluster: Cluster, admin: list[str]) -> None:
     """Connections that send nothing, or nonsense, harm nobody else."""
-    script = f"for i in $(seq 30); do (exec 3<>/dev/tcp/{cluster.cluster_ip}/10250; head -c 200 /dev/urandom >&3; sleep 6) & done; wait"
+    one = f"exec 3<>/dev/tcp/{cluster.cluster_ip}/10250; head -c 200 /dev/urandom >&3; sleep 6"
+    script = f"for i in $(seq 30); do ({one}) & done; wait"
     with subprocess.Popen(["bash", "-c", script], stderr=subprocess.DEVNULL) as noise:
         assert ask(cluster, "/healthz", *admin) == (200, "ok")
         noise.wait(30)

@@ -40,7 +40,9 @@ def test_connections_at_once(kubectl: Kubectl, pods: Pods) -> None:
         port = local_port(forward)
         with ThreadPoolExecutor(8) as pool:
             pages = list(pool.map(lambda _: fetch(port, "/big"), range(16)))
-        sums = [subprocess.run(["md5sum"], input=page, capture_output=True, check=True).stdout.split()[0] for page in pages]
+        sums = [
+            subprocess.run(["md5sum"], input=page, capture_output=True, check=True).stdout.split()[0] for page in pages
+        ]
         assert sums == [digest.encode()] * 16
 
 

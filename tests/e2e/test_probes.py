@@ -47,7 +47,12 @@ def test_http_readiness(kubectl: Kubectl, pods: Pods) -> None:
 
 
 def test_http_liveness_restarts(kubectl: Kubectl, pods: Pods) -> None:
-    probe = {"httpGet": {"path": "/alive", "port": 80}, "periodSeconds": 1, "failureThreshold": 2, "initialDelaySeconds": 4}
+    probe = {
+        "httpGet": {"path": "/alive", "port": 80},
+        "periodSeconds": 1,
+        "failureThreshold": 2,
+        "initialDelaySeconds": 4,
+    }
     start = "touch /usr/share/nginx/html/alive; exec nginx -g 'daemon off;'"
     pods.run(pod("web", container(command=start, image=NGINX, livenessProbe=probe)))
     stays("no restart while it answers", lambda: container_status(pods.get("web"))["restartCount"] == 0, 6)

@@ -22,7 +22,9 @@ def test_crash_loop(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
     api = Api(cluster)
     with Watch(api, f"/api/v1/namespaces/{kubectl.namespace}/pods") as watch:
         kubectl.create(pod("crash", container(command="echo run; exit 7")))
-        pods.wait("crash", "is restarted three times", lambda each: container_status(each).get("restartCount", 0) >= 3, 90)
+        pods.wait(
+            "crash", "is restarted three times", lambda each: container_status(each).get("restartCount", 0) >= 3, 90
+        )
         wait_until("the fourth run is over", lambda: len(runs_of(watch)) >= 4, 30)
         waiting = [change.thing for change in watch.of("crash") if reason(change.thing) == "CrashLoopBackOff"]
         runs = runs_of(watch)
@@ -116,9 +118,7 @@ def test_never_keeps_the_exit_code(kubectl: Kubectl, pods: Pods) -> None:
 
 
 def test_one_container_restarts_and_its_neighbour_stays(kubectl: Kubectl, pods: Pods) -> None:
-    kubectl.create(
-        pod("two", container("stays", "exec sleep 3600"), container("falls", "sleep 2; exit 1"))
-    )
+    kubectl.create(pod("two", container("stays", "exec sleep 3600"), container("falls", "sleep 2; exit 1")))
     first = pods.wait("two", "runs", lambda each: state(each, "stays")[0] == "running")
     after = pods.wait("two", "restarts one", lambda each: container_status(each, "falls").get("restartCount", 0) >= 1)
     stays = [container_status(each, "stays") for each in (first, after)]

@@ -1,6 +1,7 @@
 """Pods that this node cannot run: said by an event and in the status, and nobody else is harmed."""
 
 import pytest
+
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl
 from harness.objects import FOREVER, container, pod
@@ -47,7 +48,12 @@ def test_runtime_class_that_does_not_exist(cluster: Cluster, kubectl: Kubectl, p
     """A handler that containerd does not know: the sandbox fails, and an event says so."""
     name = kubectl.namespace
     kubectl.create(
-        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "no-such-handler"}
+        {
+            "apiVersion": "node.k8s.io/v1",
+            "kind": "RuntimeClass",
+            "metadata": {"name": name},
+            "handler": "no-such-handler",
+        }
     )
     try:
         kubectl.create(pod("classy", runtimeClassName=name))

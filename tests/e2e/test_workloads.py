@@ -73,7 +73,9 @@ def test_pod_waits_for_its_secret(kubectl: Kubectl, pods: Pods) -> None:
     waiting = pods.wait(
         "app",
         "waits for its secret",
-        lambda each: each["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CreateContainerConfigError",
+        lambda each: (
+            each["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CreateContainerConfigError"
+        ),
     )
     assert waiting["status"]["phase"] == "Pending"
     message = waiting["status"]["containerStatuses"][0]["state"]["waiting"]["message"]

@@ -53,7 +53,9 @@ class Report:
             for key, label in (("total", f"{verb}, s"), ("p50", "p50, s"), ("p99", "p99, s"), ("cpu", "agent CPU, s")):
                 cells = [self._cell(pods, who, phase, key) for who in self._columns]
                 if any(cell != "–" for cell in cells):
-                    rows.append(f"| {pods} | {label if key == 'total' else f'{phase}: {label}'} | " + " | ".join(cells) + " |")
+                    rows.append(
+                        f"| {pods} | {label if key == 'total' else f'{phase}: {label}'} | " + " | ".join(cells) + " |"
+                    )
         for key, label, form in (
             ("cpu_percent", "idle: agent CPU, % of a core", "{:.2f}"),
             ("rss_mib", "idle: agent RSS, MiB", "{:.0f}"),

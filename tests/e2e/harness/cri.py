@@ -62,7 +62,8 @@ class Cri:
         """A pod sandbox that no agent has made. Its ID."""
         api = self.api
         config = api.PodSandboxConfig(
-            metadata=api.PodSandboxMetadata(name=name, uid=f"{name}-uid", namespace="elsewhere", attempt=0), labels=labels
+            metadata=api.PodSandboxMetadata(name=name, uid=f"{name}-uid", namespace="elsewhere", attempt=0),
+            labels=labels,
         )
         if host_network:
             config.linux.security_context.namespace_options.network = 2  # NODE

@@ -62,7 +62,9 @@ def files_left(cluster: Cluster, uids: set[str]) -> list[str]:
     return found
 
 
-def assert_clean(cluster: Cluster, kubectl: Kubectl, cri: Cri, foreign: set[str] | None = None, timeout: float = 90) -> None:
+def assert_clean(
+    cluster: Cluster, kubectl: Kubectl, cri: Cri, foreign: set[str] | None = None, timeout: float = 90
+) -> None:
     """Waits until node and API server agree."""
 
     def agree() -> bool:

@@ -19,7 +19,11 @@ def container(name: str = "main", command: list[str] | str | None = None, image:
 
 
 def pod_spec(*containers: Json, **fields: Any) -> Json:
-    return {"terminationGracePeriodSeconds": 1, "containers": list(containers) or [container(command=FOREVER)], **fields}
+    return {
+        "terminationGracePeriodSeconds": 1,
+        "containers": list(containers) or [container(command=FOREVER)],
+        **fields,
+    }
 
 
 def pod(name: str, *containers: Json, labels: dict[str, str] | None = None, **fields: Any) -> Json:

@@ -45,11 +45,15 @@ class Pods:
         return self.kubectl.get("pod", name)
 
     def wait(self, name: str, what: str, test: Callable[[Json], Any], timeout: float = 60) -> Json:
-        """Until the test of the pod is true; the pod as it was then."""
+        """Until the test of the pod is true; the pod as it was then. A field that is not there yet is not true."""
 
         def check() -> Json | None:
             pod = self.kubectl.get("pod", name)
-            assert test(pod), pod.get("status")
+            try:
+                passed = test(pod)
+            except (KeyError, IndexError):
+                passed = False
+            assert passed, pod.get("status")
             return pod
 
         found = wait_until(f"pod {name} {what}", check, timeout)

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(what: str, condition: Callable[[], T], timeout: float = 60, interval: float = 0.2) -> T:
+def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 60, interval: float = 0.2) -> T:
     """Calls `condition` until it returns something true, and returns that.
 
     An AssertionError inside the condition counts as "not yet"; its text is part of the final message, and so
