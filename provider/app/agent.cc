@@ -120,18 +120,15 @@ Status Agent::Impl::Prepare() {
   }
   FARLET_ASSIGN(host_, node::ReadHostFacts({.root_dir = config_.root_dir}));
   FARLET_ASSIGN(identity_, Identity::Make(config_, clock_, timers_));
-  FARLET_ASSIGN(runtime_,
-                Annotate(cri::ConnectGrpcClient(config_.container_runtime_endpoint),
-                         "containerRuntimeEndpoint"));
+  FARLET_ASSIGN(runtime_, Annotate(cri::ConnectGrpcClient(config_.container_runtime_endpoint),
+                                   "containerRuntimeEndpoint"));
   return KubeletApi::CheckConfig(config_);
 }
 
 void Agent::Impl::MakeRuntime() {
   cache_ = std::make_unique<cri::RuntimeCache>(*runtime_, clock_, timers_);
   images_ = std::make_unique<ImageInventory>(*runtime_, timers_);
-  recorder_ = kube::MakeEventRecorder(identity_->client(),
-                                      clock_,
-                                      timers_,
+  recorder_ = kube::MakeEventRecorder(identity_->client(), clock_, timers_,
                                       {.component = "kubelet",
                                        .host = config_.node_name,
                                        .qps = static_cast<double>(config_.event_qps),
@@ -139,14 +136,10 @@ void Agent::Impl::MakeRuntime() {
 }
 
 void Agent::Impl::MakeNode() {
-  node::NodeAgentHooks hooks{.runtime = [this] {
-    return FactsOf(health_->State(), images_->Images());
-  }};
+  node::NodeAgentHooks hooks{
+      .runtime = [this] { return FactsOf(health_->State(), images_->Images()); }};
   node_ = std::make_unique<node::NodeAgent>(
-      identity_->client(),
-      clock_,
-      timers_,
-      *recorder_,
+      identity_->client(), clock_, timers_, *recorder_,
       node::NodeAgentOptions{.settings = SettingsOf(config_),
                              .host = host_,
                              .paths = {.root_dir = config_.root_dir},
@@ -155,9 +148,8 @@ void Agent::Impl::MakeNode() {
                              .cni_data_dir = config_.root_dir / "cni"},
       std::move(hooks));
   health_ = std::make_unique<cri::RuntimeHealth>(
-      *runtime_, clock_, timers_, [this](const cri::RuntimeHealthState&) {
-        node_->RuntimeChanged();
-      });
+      *runtime_, clock_, timers_,
+      [this](const cri::RuntimeHealthState&) { node_->RuntimeChanged(); });
 }
 
 Result<std::map<std::string, std::string>> Agent::Impl::ServiceVariables(
@@ -165,8 +157,8 @@ Result<std::map<std::string, std::string>> Agent::Impl::ServiceVariables(
   if (!services_->synced()) {
     return Unavailable("services have not yet been read at least once, cannot construct envvars");
   }
-  return pod::ServiceEnv(
-      services_->All(), pod.meta.object_namespace, pod.spec.enable_service_links);
+  return pod::ServiceEnv(services_->All(), pod.meta.object_namespace,
+                         pod.spec.enable_service_links);
 }
 
 void Agent::Impl::MakePods() {
@@ -185,38 +177,30 @@ void Agent::Impl::MakePods() {
           .admission = pod::Admit,
           .make_tokens =
               [this](auto changed) {
-                return MakePodTokens(identity_->client(), clock_, timers_, std::move(changed));
+                return std::make_unique<PodTokenSource>(identity_->client(), clock_, timers_,
+                                                        std::move(changed));
               },
           .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); }},
-      ContextOf(config_, ip_, node_->capacity()),
-      options);
-  services_ = std::make_unique<Services>(identity_->client(),
-                                         clock_,
-                                         timers_,
-                                         kube::ListWatchOptions{.path = "/api/v1/services"},
-                                         [this](const auto&, const auto&) {
-                                           pods_->ServicesChanged();
-                                         });
+      ContextOf(config_, ip_, node_->capacity()), options);
+  services_ = std::make_unique<Services>(
+      identity_->client(), clock_, timers_, kube::ListWatchOptions{.path = "/api/v1/services"},
+      [this](const auto&, const auto&) { pods_->ServicesChanged(); });
 }
 
 Status Agent::Impl::Start() {
   MakeRuntime();
   MakeNode();
   MakePods();
-  api_ = std::make_unique<KubeletApi>(
-      config_, ip_, clock_, timers_, identity_->client(), *pods_, *runtime_, *cache_);
+  api_ = std::make_unique<KubeletApi>(config_, ip_, clock_, timers_, identity_->client(), *pods_,
+                                      *runtime_, *cache_);
   health_->Start();
   images_->Start();
   node_->Start();
   services_->Start();
   pods_->Start();
-  FARLET_ASSIGN(events_,
-                cri::FollowEvents(config_.container_runtime_endpoint,
-                                  clock_,
-                                  timers_,
-                                  [this](const cri::EventNotice& notice) {
-                                    cache_->OnEvent(notice);
-                                  }));
+  FARLET_ASSIGN(events_, cri::FollowEvents(
+                             config_.container_runtime_endpoint, clock_, timers_,
+                             [this](const cri::EventNotice& notice) { cache_->OnEvent(notice); }));
   cache_->Start();
   return api_->Start();
 }
@@ -254,6 +238,8 @@ Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Agent::~Agent() = default;
 
-Status Agent::Run(StopSignal& stop) { return impl_->Run(stop); }
+Status Agent::Run(StopSignal& stop) {
+  return impl_->Run(stop);
+}
 
 }  // namespace farlet::app

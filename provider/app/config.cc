@@ -1,17 +1,16 @@
 #include "provider/app/config.h"
 
 #include "provider/app/config_fields.h"
+#include "provider/node/addresses.h"
 #include "runtime/base/file.h"
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include <arpa/inet.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace farlet::app {
 namespace {
@@ -157,17 +156,6 @@ bool IsNodeName(const std::string& name) {
          });
 }
 
-std::string HostName() {
-  std::array<char, 256> buffer{};
-  if (gethostname(buffer.data(), buffer.size() - 1) != 0) {
-    return "";
-  }
-  std::string name(buffer.data());
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return name;
-}
-
 Status Validate(const NodeConfig& config) {
   if (!IsNodeName(config.node_name)) {
     return InvalidArgument(
@@ -222,7 +210,7 @@ Result<NodeConfig> LoadNodeConfig(const std::filesystem::path& file,
     FARLET_TRY(ApplyFlag(flag, config));
   }
   if (config.node_name.empty()) {
-    config.node_name = HostName();
+    FARLET_ASSIGN(config.node_name, Annotate(node::HostName(), "nodeName is not set"));
   }
   if (config.cert_dir.empty()) {
     config.cert_dir = config.root_dir / "pki";

@@ -4,14 +4,13 @@
 #include "provider/app/config.h"
 #include "provider/node/serving_certificate.h"
 #include "provider/pod/controller.h"
+#include "provider/server/log_rotation.h"
 #include "provider/server/server.h"
-#include "runtime/base/backoff.h"
 #include "runtime/base/timer.h"
 #include "runtime/cri/client.h"
 #include "runtime/cri/runtime_cache.h"
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace farlet::app {

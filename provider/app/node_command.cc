@@ -27,11 +27,10 @@ int RunNode(const NodeConfig& config) {
   if (!agent) {
     return Fail(agent.error());
   }
-  log::Info("farlet node",
-            {{"version", kVersion},
-             {"node", config.node_name},
-             {"runtime", config.container_runtime_endpoint},
-             {"handler", config.runtime_handler}});
+  log::Info("farlet node", {{"version", kVersion},
+                            {"node", config.node_name},
+                            {"runtime", config.container_runtime_endpoint},
+                            {"handler", config.runtime_handler}});
   const Status ended = (*agent)->Run(stop);
   if (!ended && ended.error().code != Code::kCancelled) {
     return Fail(ended.error());
