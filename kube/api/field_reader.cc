@@ -30,7 +30,8 @@ Result<Quantity> ParseQuantity(const Json& value) {
 
 void FieldErrors::Add(const std::string& path, std::string_view problem) {
   if (!first_) {
-    first_ = InvalidArgument(fmt::format("{}: {}", path, problem));
+    first_ = InvalidArgument(path.empty() ? fmt::format("the object {}", problem)
+                                          : fmt::format("{}: {}", path, problem));
   }
 }
 

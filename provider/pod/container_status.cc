@@ -147,6 +147,10 @@ class StatusBuilder {
           return {{"terminated",
                    UnknownEnd("The container could not be located when the pod was terminated")}};
         }
+        if (const Json* end = FindState(old_, "state", "terminated");
+            end != nullptr && TextOf(*old_, "containerID") == "containerd://" + status.id.value) {
+          return {{"terminated", *end}};
+        }
         break;
       case cri::ContainerState::kCreated:
         break;
