@@ -11,6 +11,7 @@ namespace farlet::server {
 namespace {
 
 constexpr std::string_view kAuthenticated = "system:authenticated";
+constexpr std::string_view kScheme = "bearer ";
 constexpr size_t kMaxToken = 64 * 1024;
 
 std::string Digest(const std::string& token) {
@@ -22,7 +23,6 @@ std::string Digest(const std::string& token) {
 
 // The token of "Bearer TOKEN"; empty when there is none.
 std::string BearerToken(std::string_view header) {
-  constexpr std::string_view kScheme = "bearer ";
   if (header.size() <= kScheme.size() || header.size() > kMaxToken) {
     return {};
   }

@@ -2,9 +2,14 @@
 
 #include "runtime/base/time_format.h"
 
+#include <algorithm>
+#include <array>
+
 namespace farlet::server {
 namespace {
 
+// "2006-01-02T15:04:05" is so long; a fraction and a zone follow.
+constexpr size_t kSecondsEnd = 19;
 constexpr size_t kFractionDigits = 9;
 
 // The next space within the longest header, or npos.
@@ -16,7 +21,7 @@ size_t FindSpace(std::string_view text, size_t from) {
 
 HeaderState ParseLogHeader(std::string_view text, LogLineHeader& header) {
   size_t begin = 0;
-  std::string_view fields[3];
+  std::array<std::string_view, 3> fields;
   for (std::string_view& field : fields) {
     const size_t end = FindSpace(text, begin);
     if (end == std::string_view::npos) {
@@ -42,8 +47,6 @@ HeaderState ParseLogHeader(std::string_view text, LogLineHeader& header) {
 }
 
 void AppendFixedTimestamp(std::string_view timestamp, std::string& out) {
-  // "2006-01-02T15:04:05" is 19 long; a fraction and a zone follow.
-  constexpr size_t kSecondsEnd = 19;
   const std::string_view rest = timestamp.substr(std::min(kSecondsEnd, timestamp.size()));
   const size_t zone = rest.find_first_of("Z+-");
   std::string_view fraction = rest.substr(0, zone);

@@ -11,7 +11,7 @@
 namespace farlet::server {
 namespace {
 
-constexpr int64_t kBlockSize = 64 * 1024;
+constexpr int64_t kBlockSize = 65536;
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 namespace farlet::server {
 namespace {
 
-constexpr int64_t kBlockSize = 64 * 1024;
+constexpr int64_t kBlockSize = 65536;
 
 Status ReadExactly(int fd, int64_t offset, char* data, size_t size) {
   while (size > 0) {

@@ -10,6 +10,8 @@
 // Internal.
 namespace farlet::server {
 
+inline constexpr size_t kSpliceBuffer = 32768;
+
 // Copies bytes between a client and the streaming server, whatever they mean. One buffer each way;
 // the next read waits for the write of the one before, so a slow side slows down the other.
 //
@@ -37,8 +39,6 @@ class Splice final : public Session, public std::enable_shared_from_this<Splice>
   void WriteClient(asio::const_buffer bytes);
   void OnUpstreamEnd(const ErrorCode& error);
 
-  static constexpr size_t kBufferSize = 32 * 1024;
-
   const std::shared_ptr<IoCore> core_;
   const std::shared_ptr<ClientStream> client_;
   tcp::socket upstream_;
@@ -49,8 +49,8 @@ class Splice final : public Session, public std::enable_shared_from_this<Splice>
   bool closed_ = false;
   std::string first_to_upstream_;
   std::string first_to_client_;
-  std::array<char, kBufferSize> from_client_;
-  std::array<char, kBufferSize> from_upstream_;
+  std::array<char, kSpliceBuffer> from_client_;
+  std::array<char, kSpliceBuffer> from_upstream_;
 };
 
 }  // namespace farlet::server

@@ -13,6 +13,10 @@ namespace farlet::server {
 namespace {
 
 constexpr size_t kMaxUrl = 8192;
+constexpr std::string_view kScheme = "http://";
+constexpr uint32_t kLoopbackNet = 127;
+// Forwarded besides those that negotiate the stream.
+constexpr std::array<std::string_view, 2> kPassedHeaders{"origin", "user-agent"};
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
@@ -25,7 +29,6 @@ std::string Lower(std::string_view text) {
 bool IsLoopback(const std::string& address) {
   in_addr v4{};
   if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
-    constexpr uint32_t kLoopbackNet = 127;
     return ntohl(v4.s_addr) >> 24 == kLoopbackNet;
   }
   in6_addr v6{};
@@ -61,15 +64,14 @@ bool IsVisible(char letter) {
 }
 
 bool IsForwarded(const std::string& lower_name) {
-  constexpr std::array<std::string_view, 2> kNames{"origin", "user-agent"};
   return lower_name.starts_with("x-stream-") || lower_name.starts_with("sec-websocket-") ||
-         std::find(kNames.begin(), kNames.end(), lower_name) != kNames.end();
+         std::find(kPassedHeaders.begin(), kPassedHeaders.end(), lower_name) !=
+             kPassedHeaders.end();
 }
 
 }  // namespace
 
 Result<StreamingUrl> ParseStreamingUrl(std::string_view url, std::string_view allowed_host) {
-  constexpr std::string_view kScheme = "http://";
   const auto malformed = [](std::string_view why) {
     return Internal(fmt::format("the runtime's streaming URL {}", why));
   };
