@@ -230,9 +230,7 @@ void PodController::Impl::FirstSight(PodRecord& record, const cri::PodRuntime& r
 void PodController::Impl::Admit(PodRecord& record) {
   record.admitted = true;
   std::optional<PodFailure> refusal;
-  if (record.pod->invalid) {
-    refusal = PodFailure{.reason = "InvalidPod", .message = record.pod->invalid->message};
-  } else {
+  {
     const NodeContext node = Node();
     const std::lock_guard lock(admission_mutex_);
     std::vector<PodSnapshot> active;
@@ -241,6 +239,9 @@ void PodController::Impl::Admit(PodRecord& record) {
     }
     if (deps_.admission) {
       refusal = deps_.admission(*record.pod, active, node);
+    }
+    if (!refusal && record.pod->invalid) {
+      refusal = PodFailure{.reason = "InvalidPod", .message = record.pod->invalid->message};
     }
     if (!refusal) {
       active_[record.uid] = record.pod;
