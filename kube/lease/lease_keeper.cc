@@ -48,7 +48,9 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
 
   void SetOwner(const std::string& node_uid) {
     const std::lock_guard lock(mutex_);
-    owner_uid_ = node_uid;
+    if (std::exchange(owner_uid_, node_uid) != node_uid && timer_ && timers_.Cancel(*timer_)) {
+      AfterLocked(milliseconds(0), &Impl::Read);
+    }
   }
 
   SteadyTime last_renewal() const {
@@ -146,6 +148,11 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
 
   void After(milliseconds delay, Step step) {
     const std::lock_guard lock(mutex_);
+    AfterLocked(delay, step);
+  }
+
+  // Needs mutex_.
+  void AfterLocked(milliseconds delay, Step step) {
     timer_ = timers_.After(delay, [weak = weak_from_this(), step] {
       EnterStep(weak, [step](Impl& self) { (self.*step)(); });
     });

@@ -40,7 +40,8 @@ class LeaseKeeper {
   // Idempotent.
   void Stop();
 
-  // The UID of the node, which owns the lease; taken in with the next renewal. Empty: not known.
+  // The UID of the node, which owns the lease; another one than before is written at once, as the
+  // lease of a node that is gone is collected. Empty: not known.
   void SetOwner(const std::string& node_uid);
 
   // Steady time of the last successful renewal; epoch when there was none.

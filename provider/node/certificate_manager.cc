@@ -188,6 +188,10 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
   void Request(const kube::CertificateSubject& subject, bool usable) {
     kube::Client* client = options_.client(usable);
     if (client == nullptr) {
+      if (!usable && !std::exchange(said_nobody_, true)) {
+        log::Error("there is no valid certificate and no bootstrap kubeconfig to ask for one with",
+                   {{"path", options_.path.string()}});
+      }
       const std::lock_guard lock(mutex_);
       LookAfter(kNoClientRetry);
       return;
@@ -251,6 +255,7 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
   // Used by the one step that is running.
   Backoff backoff_{kRetry};
   std::string key_pem_;  // of the request that is under way
+  bool said_nobody_ = false;
 
   mutable std::mutex mutex_;  // guards all below
   std::minstd_rand random_{std::random_device{}()};

@@ -29,7 +29,7 @@ struct NodeAgentHooks {
   // The node's pod CIDRs, when they are first known and when they change; the CNI configuration has
   // been written by then. May be empty.
   std::function<void(const std::vector<std::string>& pod_cidrs)> on_pod_cidrs;
-  // Every newer version of the own Node (labels, taints, allocatable). May be empty.
+  // Every version of the own Node that is seen (labels, taints, allocatable). May be empty.
   std::function<void(const std::shared_ptr<const kube::Json>& node)> on_node;
 };
 

@@ -18,7 +18,8 @@ namespace farlet::node {
 //    │         └─ run by somebody else: said, waiting
 //    └── waiting, 100 ms … 7 s ◄── any other error: said, once a minute while it lasts
 //
-// Callbacks run on the client's threads and the timer's, one at a time; they must not block.
+// Hooks run on the client's threads and the timer's and must not block; on_node may run beside one
+// of the others.
 class Registration {
  public:
   using NodePtr = std::shared_ptr<const kube::Json>;

@@ -135,17 +135,20 @@ class StatusUpdater::Impl : public std::enable_shared_from_this<StatusUpdater::I
       before = node_;
       report = clock_.Now() - last_write_ >= report_interval_;
     }
-    Json after = compute_(*before);
+    const Json after = compute_(*before);
     if (!report && !DiffersBesidesHeartbeat(*before, after)) {
       Done(milliseconds(0));
       return;
     }
-    Write(before, std::move(after));
+    Write(before, NodePatch(*before, after));
   }
 
-  void Write(const NodePtr& before, Json after) {
+  void Write(const NodePtr& before, const Json& patch) {
+    if (patch.is_null()) {
+      Done(milliseconds(0));
+      return;
+    }
     const std::string path = kube::ResourcePath("v1", "nodes", {}, options_.node_name, "status");
-    const Json patch = NodePatch(*before, after);
     client_.Patch(
         path, kube::PatchType::kStrategicMerge, patch, {.deadline = kCallDeadline, .retry = false},
         [weak = weak_from_this(), before](Result<Json> answer) {
