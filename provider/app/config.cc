@@ -176,10 +176,6 @@ Status Validate(const NodeConfig& config) {
   if (config.tls_cert_file.empty() != config.tls_private_key_file.empty()) {
     return InvalidArgument("tlsCertFile and tlsPrivateKeyFile: set both or none");
   }
-  if (!config.bootstrap_kubeconfig.empty() && !config.kubeconfig.empty()) {
-    return InvalidArgument(
-        "kubeconfig and bootstrapKubeconfig: set one (bootstrap writes a kubeconfig of its own)");
-  }
   for (const auto& [key, path] : {std::pair{"rootDir", config.root_dir},
                                   {"certDir", config.cert_dir},
                                   {"podLogsDir", config.pod_logs_dir}}) {

@@ -20,9 +20,9 @@ struct Taint {
 // KubeletConfiguration where it has the same thing; the table in config_fields.cc is the one place
 // that names them, and README.md lists them.
 struct NodeConfig {
-  std::string node_name;  // empty: the host's name in lower case
-  std::string node_ip;    // empty: the address of the interface with the default route
-  std::string kubeconfig;
+  std::string node_name;   // empty: the host's name in lower case
+  std::string node_ip;     // empty: the address of the interface with the default route
+  std::string kubeconfig;  // with bootstrap_kubeconfig: where the node's own is written
   std::string bootstrap_kubeconfig;
   std::string provider_id;
   std::map<std::string, std::string> node_labels;

@@ -54,7 +54,8 @@ Status Identity::PrepareBootstrap() {
                 kube::Await<kube::CredentialPtr>(
                     [&](auto done) { access.credentials->Get(std::move(done)); }));
   FARLET_TRY(MakeDirectories(config_.cert_dir, 0700));
-  own_kubeconfig_ = config_.cert_dir / "kubeconfig";
+  own_kubeconfig_ = config_.kubeconfig.empty() ? config_.cert_dir / "kubeconfig"
+                                               : std::filesystem::path(config_.kubeconfig);
   FARLET_TRY(node::WriteNodeKubeconfig(own_kubeconfig_, access.server, credential->ca_pem,
                                        node::ClientCertificate::PathIn(config_.cert_dir)));
   FARLET_ASSIGN(bootstrap_, Connect(access));

@@ -117,7 +117,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
     stream_.emplace(io_, tls_);
     buffer_.clear();
     parser_.emplace();
-    parser_->body_limit(boost::none);
+    // Boost 1.74 takes "none" for a limit of zero.
+    parser_->body_limit(std::numeric_limits<uint64_t>::max());
     Lowest().expires_at(deadline_);
     resolver_.async_resolve(request_.host, std::to_string(request_.port),
                             [self = shared_from_this()](error_code error, auto found) {
