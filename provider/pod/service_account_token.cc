@@ -23,7 +23,8 @@ using Json = nlohmann::json;
 constexpr seconds kMaxAge = std::chrono::hours(24);
 constexpr double kMaxJitterSeconds = 10;
 constexpr seconds kMinLife{1};
-constexpr BackoffPolicy kRetry{.initial = seconds(1), .max = seconds(60)};
+// The first try may come before the API server itself has heard that the pod is bound to this node.
+constexpr BackoffPolicy kRetry{.initial = milliseconds(100), .max = seconds(60)};
 
 // Pod uid, audience, expiration.
 using TokenKey = std::tuple<std::string, std::string, int64_t>;

@@ -15,7 +15,7 @@ namespace farlet::pod {
 //
 //   first lookup ──► requested ──► held ──80 % of its life, or 24 h──► renewed (the old one serves
 //                        │                                             until it expires)
-//                        └─ failed: kUnavailable with the reason, retried 1 s → 60 s
+//                        └─ failed: kUnavailable with the reason, retried 100 ms → 60 s
 //
 // A lookup never waits. Tokens are never logged. Thread safe. `listener` is told of a pod whose
 // lookup would now answer differently; it is called from timers and I/O threads, never with a lock
