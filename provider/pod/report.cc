@@ -32,17 +32,15 @@ void KeepTransitionTimes(const json& before, json& status) {
   }
 }
 
-// A container that is just on its way for the first time.
+// A container that has not got anywhere yet.
 bool IsBeingMade(const json& container) {
-  const json state = container.value("state", json::object());
-  const std::string reason = state.value(json::json_pointer("/waiting/reason"), "");
-  const bool early =
-      state.contains("running") || reason == "ContainerCreating" || reason == "PodInitializing";
-  return early && container.value("restartCount", 0) == 0 &&
+  const std::string reason = container.value(json::json_pointer("/state/waiting/reason"), "");
+  return (reason == "ContainerCreating" || reason == "PodInitializing") &&
+         container.value("restartCount", 0) == 0 &&
          container.value("lastState", json::object()).empty();
 }
 
-// Statuses on the way to Running wait for it: see Urgency.
+// Statuses on the way to Running wait for it: see Urgency. An init container that runs is news.
 Urgency UrgencyOf(const json& status, bool ending) {
   if (ending) {
     return Urgency::kSoon;

@@ -21,13 +21,14 @@ bool CheckUpgrade(const ExchangePtr& exchange) {
   return false;
 }
 
+// What is not there is said before a missing upgrade is, as the kubelet does.
 Callback<std::string> TunnelOrError(const ExchangePtr& exchange) {
   return [exchange](Result<std::string> url) {
     if (!url) {
       exchange->Reply(ErrorResponse(url.error()));
-      return;
+    } else if (CheckUpgrade(exchange)) {
+      exchange->Tunnel(std::move(*url));
     }
-    exchange->Tunnel(std::move(*url));
   };
 }
 
@@ -109,9 +110,7 @@ void RouteStream(const StreamUrl& url, bool needs_command, const ExchangePtr& ex
     exchange->Reply(ErrorResponse(stream.error()));
     return;
   }
-  if (CheckUpgrade(exchange)) {
-    url(*stream, TunnelOrError(exchange));
-  }
+  url(*stream, TunnelOrError(exchange));
 }
 
 }  // namespace
@@ -137,9 +136,7 @@ void RoutePortForward(const RouteContext& context, const ExchangePtr& exchange) 
     exchange->Reply(ErrorResponse(forward.error()));
     return;
   }
-  if (CheckUpgrade(exchange)) {
-    context.handlers.port_forward_url(*forward, TunnelOrError(exchange));
-  }
+  context.handlers.port_forward_url(*forward, TunnelOrError(exchange));
 }
 
 }  // namespace farlet::server
