@@ -12,9 +12,12 @@ namespace farlet::cri {
 namespace {
 
 constexpr int kMaxMessageBytes = 32 << 20;  // kubelet: 16 MiB
+constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
 constexpr int kFirstReconnectMs = 100;
 // A restarted runtime is found again within this time.
 constexpr int kMaxReconnectMs = 1000;
+// For one attempt, on a machine that is busy; a socket that nobody listens on fails at once.
+constexpr int kConnectTimeoutMs = 20'000;
 
 Result<std::string> SocketPath(const std::string& endpoint) {
   std::string_view path = endpoint;
@@ -28,7 +31,6 @@ Result<std::string> SocketPath(const std::string& endpoint) {
     return InvalidArgument(fmt::format(
         "runtime endpoint \"{}\" is not of the form unix:///absolute/path/of/socket", endpoint));
   }
-  constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
   if (path.size() > kMaxPath) {
     return InvalidArgument(
         fmt::format("runtime endpoint \"{}\": a socket's path has at most {} bytes, this has {}",
@@ -47,7 +49,8 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& endpoint) 
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  // Despite its name: the time limit of an attempt.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);

@@ -14,9 +14,10 @@ inline constexpr seconds kProbe{10};
 // Without a deadline; a pull is bounded by the runtime, which watches its progress.
 inline constexpr seconds kNone{0};
 
+inline constexpr seconds kMaxAllowed = std::chrono::hours(24 * 365);
+
 // StopContainer and ExecSync take as long as their caller allowed, and then some for the work.
 inline constexpr seconds Longer(seconds allowed) {
-  constexpr seconds kMaxAllowed = std::chrono::hours(24 * 365);
   return kCall + (allowed < kMaxAllowed ? allowed : kMaxAllowed);
 }
 

@@ -8,11 +8,12 @@
 namespace farlet::cri {
 namespace {
 
+constexpr auto kFirst = static_cast<int>(Code::kCancelled);
+constexpr auto kLast = static_cast<int>(Code::kUnauthenticated);
+
 Code ToCode(grpc::StatusCode code) {
   // The numbers are the same by definition of Code; anything else is a broken peer.
   const auto number = static_cast<int>(code);
-  constexpr auto kFirst = static_cast<int>(Code::kCancelled);
-  constexpr auto kLast = static_cast<int>(Code::kUnauthenticated);
   return number >= kFirst && number <= kLast ? static_cast<Code>(number) : Code::kUnknown;
 }
 

@@ -260,11 +260,11 @@ bool PodStore::Differs(const Pod& pod, const PodLists& lists, Moment asked) {
 
 std::vector<std::string> PodStore::Differing(const std::map<std::string, PodLists>& lists,
                                              Moment asked) const {
-  static const Pod kNothing;
+  const Pod nothing;
   std::vector<std::string> differing;
   for (const auto& [uid, pod_lists] : lists) {
     const auto known = pods_.find(uid);
-    if (Differs(known == pods_.end() ? kNothing : known->second, pod_lists, asked)) {
+    if (Differs(known == pods_.end() ? nothing : known->second, pod_lists, asked)) {
       differing.push_back(uid);
     }
   }

@@ -30,12 +30,12 @@ using StringMap = std::map<std::string, std::string>;
 // Labels and annotations that the kubelet and we put on sandboxes and containers
 // (kubelet-contract B7): a restarted agent finds its own by them.
 namespace labels {
-inline constexpr char kPodName[] = "io.kubernetes.pod.name";
-inline constexpr char kPodNamespace[] = "io.kubernetes.pod.namespace";
-inline constexpr char kPodUid[] = "io.kubernetes.pod.uid";
-inline constexpr char kContainerName[] = "io.kubernetes.container.name";
+inline constexpr const char* kPodName = "io.kubernetes.pod.name";
+inline constexpr const char* kPodNamespace = "io.kubernetes.pod.namespace";
+inline constexpr const char* kPodUid = "io.kubernetes.pod.uid";
+inline constexpr const char* kContainerName = "io.kubernetes.container.name";
 // The agent that made a sandbox: node name. What does not carry ours is foreign.
-inline constexpr char kOwner[] = "farlet.dev/node";
+inline constexpr const char* kOwner = "farlet.dev/node";
 }  // namespace labels
 
 enum class NamespaceMode { kPod, kContainer, kNode };

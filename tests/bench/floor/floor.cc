@@ -240,8 +240,10 @@ std::vector<Phase::Step> StartSteps(cri::Client& client, const FloorOptions& opt
            }}};
 }
 
+// The default of a pod's terminationGracePeriodSeconds.
+constexpr seconds kGrace{30};
+
 std::vector<Phase::Step> RemoveSteps(cri::Client& client) {
-  constexpr seconds kGrace{30};
   return {{"StopContainer",
            [&client](Pod& pod, StatusCallback done) {
              client.StopContainer(pod.container, kGrace, std::move(done));

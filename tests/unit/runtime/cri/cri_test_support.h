@@ -16,7 +16,7 @@
 
 namespace farlet::cri {
 
-inline constexpr std::chrono::seconds kPatience{10};
+inline constexpr std::chrono::seconds kPatience{30};
 
 // Waits until `condition` holds; false after kPatience.
 inline bool Eventually(const std::function<bool()>& condition) {
