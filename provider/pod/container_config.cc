@@ -68,7 +68,7 @@ std::vector<std::string> ExpandAll(const std::vector<std::string>& texts,
 
 }  // namespace
 
-// FNV-1a over the JSON of name and image, as Kubernetes computes it.
+// FNV-1a over the JSON of name and image, the fields that Kubernetes looks at too.
 std::string ContainerHash(const kube::Container& container) {
   const Json fields = {{"name", container.name}, {"image", container.image}};
   uint32_t hash = 2166136261U;
