@@ -1,5 +1,5 @@
-#include "provider/pod/container_status.h"
 #include "provider/pod/status.h"
+#include "provider/pod/status_json.h"
 
 #include <algorithm>
 #include <array>
