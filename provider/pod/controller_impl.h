@@ -120,6 +120,7 @@ class PodController::Impl {
   bool RemoveFiles(PodRecord& record);
   void ForgetPod(const std::string& uid);
   void ConfirmOrphan(PodRecord& record);
+  void OnOrphanAsked(PodRecord& record, const Result<bool>& exists);
   void Housekeeping();
   void OpenGate();
   void CollectFolders();

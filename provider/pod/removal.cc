@@ -3,8 +3,10 @@
 #include "provider/pod/pod_cgroup.h"
 #include "runtime/base/log.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -14,6 +16,17 @@ namespace {
 constexpr char kRemoveFiles[] = "remove-files";
 constexpr char kConfirmOrphan[] = "confirm-orphan";
 constexpr milliseconds kGatePoll{20};
+
+// Whether a pod with that UID is in a PodList.
+Result<bool> HasPod(const kube::Json& list, const std::string& uid) {
+  const auto items = list.find("items");
+  if (items == list.end() || !items->is_array()) {
+    return Internal("the answer has no items");
+  }
+  return std::any_of(items->begin(), items->end(), [&](const kube::Json& pod) {
+    return pod.value(kube::Json::json_pointer("/metadata/uid"), std::string()) == uid;
+  });
+}
 
 }  // namespace
 
@@ -80,8 +93,9 @@ void PodController::Impl::ForgetPod(const std::string& uid) {
   }
 }
 
-// A list may come from an API server that lags behind: before something that runs is taken for
-// forgotten, the API server is asked for that very pod.
+// A list may come from a cache that lags behind: before something that runs is taken for forgotten,
+// the API server is asked for that very pod. By a list, without a resourceVersion and so from the
+// newest state: to a GET of a pod that does not exist the Node authorizer answers 403.
 void PodController::Impl::ConfirmOrphan(PodRecord& record) {
   const SteadyTime now = deps_.clock.Now();
   if (!record.operations.MayBegin(kConfirmOrphan, now)) {
@@ -91,25 +105,31 @@ void PodController::Impl::ConfirmOrphan(PodRecord& record) {
     return;
   }
   record.operations.Begin(kConfirmOrphan);
-  const std::string path =
-      kube::ResourcePath("v1", "pods", record.pod->meta.object_namespace, record.pod->meta.name);
-  deps_.api.Get(path, {}, {}, [this, mail = mail_, uid = record.uid](Result<kube::Json> pod) {
-    const bool unknown = !pod && pod.error().code == Code::kNotFound;
-    const bool other =
-        pod && pod->value(kube::Json::json_pointer("/metadata/uid"), std::string()) != uid;
-    mail->Post(uid, [this, gone = unknown || other](PodRecord& to) {
-      if (!to.orphan) {
-        return;  // the informer was faster
-      }
-      if (gone) {
-        log::Info("removing what is left of a pod that is gone", {{"pod", to.pod->Format()}});
-        to.gone = true;
-        to.operations.Succeed(kConfirmOrphan);
-      } else {
-        to.operations.Fail(kConfirmOrphan, deps_.clock.Now());
-      }
-    });
+  const kube::ObjectMeta& meta = record.pod->meta;
+  const std::string path = kube::ResourcePath("v1", "pods", meta.object_namespace, {});
+  const kube::Query query{{"fieldSelector", fmt::format("spec.nodeName={},metadata.name={}",
+                                                        Node().node_name, meta.name)}};
+  deps_.api.Get(path, query, {}, [this, mail = mail_, uid = record.uid](Result<kube::Json> list) {
+    const Result<bool> exists = list ? HasPod(*list, uid) : Result<bool>(list.error());
+    mail->Post(uid, [this, exists](PodRecord& to) { OnOrphanAsked(to, exists); });
   });
+}
+
+void PodController::Impl::OnOrphanAsked(PodRecord& record, const Result<bool>& exists) {
+  if (!record.orphan) {
+    return;  // the informer was faster
+  }
+  if (exists && !*exists) {
+    log::Info("removing what is left of a pod that is gone", {{"pod", record.pod->Format()}});
+    record.gone = true;
+    record.operations.Succeed(kConfirmOrphan);
+    return;
+  }
+  if (!exists) {
+    log::Warning("cannot ask whether a pod still exists",
+                 {{"pod", record.pod->Format()}, {"error", exists.error()}});
+  }
+  record.operations.Fail(kConfirmOrphan, deps_.clock.Now());
 }
 
 // Waits for both lists, then looks every so often for what no event tells of.
