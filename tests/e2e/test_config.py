@@ -119,7 +119,7 @@ def test_missing_config_map_is_waited_for(kubectl: Kubectl, pods: Pods) -> None:
     pods.wait_event(
         "patient", "Warning", "FailedMount", 'MountVolume.SetUp failed for volume "files" : configmap "late" not found'
     )
-    assert reason(pods.get("patient")) == "ContainerCreating"
+    pods.wait("patient", "says that it waits", lambda each: reason(each) == "ContainerCreating", 10)
     kubectl.create(config_map("late", {"key": "value"}))
     pods.ready("patient", 120)
     assert pods.shell("patient", "cat /in/key") == "value"

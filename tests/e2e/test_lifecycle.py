@@ -18,7 +18,7 @@ VOLUME = [{"name": "data", "emptyDir": {}}]
 
 def test_init_containers_run_in_order(kubectl: Kubectl, pods: Pods) -> None:
     inits = [
-        container(name, f"sleep 1; echo {name} >>/data/order", volumeMounts=SHARED) for name in ("one", "two", "three")
+        container(name, f"sleep 3; echo {name} >>/data/order", volumeMounts=SHARED) for name in ("one", "two", "three")
     ]
     last = container(command="echo main >>/data/order; exec sleep 3600", volumeMounts=SHARED)
     kubectl.create(pod("ordered", last, initContainers=inits, volumes=VOLUME))
@@ -146,7 +146,7 @@ def test_delete_while_pulling(kubectl: Kubectl, pods: Pods, stuck: StuckRegistry
     """A pull that hangs holds up neither the deletion of its pod nor other pods."""
     kubectl.create(pod("pulling", container(image=stuck.image)))
     pods.wait_event("pulling", "Normal", "Pulling", f'Pulling image "{stuck.image}"')
-    assert reason(pods.get("pulling")) == "ContainerCreating"
+    pods.wait("pulling", "says that it waits", lambda each: reason(each) == "ContainerCreating", 10)
     pods.run(pod("other"), timeout=30)
     kubectl("delete", "pod", "pulling", "--wait=false")
     pods.gone("pulling", 60)
