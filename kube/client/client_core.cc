@@ -48,15 +48,15 @@ void ClientCore::Shutdown() {
 
 void ClientCore::Prepare(SteadyTime deadline, Callback<CredentialPtr> done) {
   const SteadyTime now = clock_.Now();
-  const std::chrono::nanoseconds wait = bucket_.Take(now);
-  if (wait.count() == 0) {
-    Authenticate(std::move(done));
-  } else if (now + wait >= deadline) {
+  const auto wait = bucket_.Take(now, deadline - now);
+  if (!wait) {
     transport_->Post([done = std::move(done)] {
       done(MakeError(Code::kDeadlineExceeded, "too many requests of our own are waiting"));
     });
+  } else if (wait->count() == 0) {
+    Authenticate(std::move(done));
   } else {
-    timers_.After(wait, [weak = weak_from_this(), done = std::move(done)] {
+    timers_.After(*wait, [weak = weak_from_this(), done = std::move(done)] {
       if (const auto self = weak.lock()) {
         self->Authenticate(done);
       }

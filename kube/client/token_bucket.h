@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 namespace farlet::kube {
 
@@ -14,15 +15,20 @@ class TokenBucket {
   TokenBucket(double qps, int burst, SteadyTime now)
       : per_token_(1.0 / qps), burst_(burst), tokens_(burst), updated_(now) {}
 
-  // Takes a token, from the future when there is none; returns how long to wait for it.
-  std::chrono::nanoseconds Take(SteadyTime now) {
+  // Takes a token, from the future when there is none, and returns how long to wait for it; takes
+  // none and returns nothing when that is longer than `max_wait`.
+  std::optional<std::chrono::nanoseconds> Take(SteadyTime now, std::chrono::nanoseconds max_wait) {
     const std::lock_guard lock(mutex_);
     const std::chrono::duration<double> passed = now - updated_;
     updated_ = now;
-    tokens_ = std::min(burst_, tokens_ + passed / per_token_) - 1;
-    return tokens_ >= 0
-               ? std::chrono::nanoseconds(0)
-               : std::chrono::duration_cast<std::chrono::nanoseconds>(-tokens_ * per_token_);
+    tokens_ = std::min(burst_, tokens_ + passed / per_token_);
+    const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::max(0.0, 1 - tokens_) * per_token_);
+    if (wait > max_wait) {
+      return std::nullopt;
+    }
+    tokens_ -= 1;
+    return wait;
   }
 
  private:

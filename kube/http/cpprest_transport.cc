@@ -20,6 +20,7 @@
 #include <cpprest/http_client.h>
 #include <openssl/ssl.h>
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pplx/threadpool.h>
 #include <sys/socket.h>
@@ -58,8 +59,9 @@ int SocketIndex() {
   return index;
 }
 
-// A peer that vanished is noticed within about a minute, also while we wait for an answer.
-void EnableKeepAlive(SSL* ssl) {
+// A peer that vanished is noticed within about a minute, also while we wait for an answer; programs
+// that we start do not inherit the connection.
+void PrepareSocket(SSL* ssl) {
   auto* socket = static_cast<tcp::socket::lowest_layer_type*>(SSL_get_ex_data(ssl, SocketIndex()));
   if (socket == nullptr || !socket->is_open()) {
     return;
@@ -67,6 +69,7 @@ void EnableKeepAlive(SSL* ssl) {
   const auto set = [fd = socket->native_handle()](int level, int name, int value) {
     ::setsockopt(fd, level, name, &value, sizeof(value));
   };
+  ::fcntl(socket->native_handle(), F_SETFD, FD_CLOEXEC);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
@@ -484,7 +487,7 @@ class CpprestTransport final : public Transport {
     if (server_->uri().scheme() != "https") {
       return {};
     }
-    FARLET_ASSIGN(auto context, TlsContext::Make(tls, server_->uri().host(), EnableKeepAlive));
+    FARLET_ASSIGN(auto context, TlsContext::Make(tls, server_->uri().host(), PrepareSocket));
     server_->SetTls(std::move(context));
     return {};
   }
@@ -590,7 +593,7 @@ Result<std::unique_ptr<Transport>> MakeTransport(std::string server_url,
     }
     std::shared_ptr<TlsContext> context;
     if (tls && uri.scheme() == "https") {
-      FARLET_ASSIGN(context, TlsContext::Make(*tls, uri.host(), EnableKeepAlive));
+      FARLET_ASSIGN(context, TlsContext::Make(*tls, uri.host(), PrepareSocket));
     }
     auto server = std::make_shared<Server>(std::move(uri), std::move(context));
     return std::make_unique<CpprestTransport>(std::move(server));
