@@ -162,8 +162,7 @@ class NodeAgent::Impl {
 
   Registration::Hooks RegistrationHooks() {
     return {
-        .build =
-            [this] { return BuildNode(options_.settings, options_.host, CurrentStatus(Json())); },
+        .build = [this] { return Rebuild(); },
         .adopt =
             [this](Json node) {
               return AdoptNode(std::move(node), options_.settings, options_.host);
@@ -172,6 +171,21 @@ class NodeAgent::Impl {
         .on_registered = [this](const Registration::NodePtr& node,
                                 const Registration::NodePtr& found) { OnRegistered(node, found); },
         .on_node = [this](const Registration::NodePtr& node) { OnNode(node); }};
+  }
+
+  // A node that somebody deleted comes back with the pod CIDRs that it had: its pods have addresses
+  // from them.
+  Json Rebuild() {
+    Json node = BuildNode(options_.settings, options_.host, CurrentStatus(Json()));
+    if (const std::shared_ptr<const Json> before = status_.node(); before != nullptr) {
+      for (const char* field : {"podCIDR", "podCIDRs"}) {
+        const Json spec = before->value("spec", Json::object());
+        if (spec.contains(field)) {
+          node["spec"][field] = spec[field];
+        }
+      }
+    }
+    return node;
   }
 
   void OnRegistered(const Registration::NodePtr& node, const Registration::NodePtr& found) {
