@@ -126,9 +126,15 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
     if (std::exchange(failures_, 0) > 0) {
       log::Info("the node lease is renewed again", {{"lease", options_.name}});
     }
+    bool owner_changed = false;
     {
       const std::lock_guard lock(mutex_);
       last_renewal_ = clock_.Now();
+      owner_changed = owner_uid_ != filled_owner_;
+    }
+    if (owner_changed) {
+      Renew();
+      return;
     }
     std::uniform_real_distribution<double> share(0.0, options_.jitter);
     const auto extra = static_cast<double>(options_.renew_interval.count()) * share(random_);
@@ -160,18 +166,19 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
 
   // Brings lease_ to what it is to be now.
   void Fill() {
-    std::string owner;
     {
       const std::lock_guard lock(mutex_);
-      owner = owner_uid_;
+      filled_owner_ = owner_uid_;
     }
     Json& spec = lease_["spec"];
     spec["holderIdentity"] = options_.holder;
     spec["leaseDurationSeconds"] = options_.duration.count();
     spec["renewTime"] = FormatRfc3339Micro(clock_.WallNow());
-    if (!owner.empty()) {
-      lease_["metadata"]["ownerReferences"] = Json::array(
-          {{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", options_.holder}, {"uid", owner}}});
+    if (!filled_owner_.empty()) {
+      lease_["metadata"]["ownerReferences"] = Json::array({{{"apiVersion", "v1"},
+                                                            {"kind", "Node"},
+                                                            {"name", options_.holder},
+                                                            {"uid", filled_owner_}}});
     }
   }
 
@@ -183,7 +190,8 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
 
   // Used by the one step that is running.
   bool started_ = false;
-  Json lease_;  // as last seen
+  Json lease_;                // as last seen
+  std::string filled_owner_;  // the owner that it was given last
   Backoff backoff_{kRetry};
   int conflicts_ = 0;
   int failures_ = 0;

@@ -93,6 +93,14 @@ class FakeApiClient::Dispatcher {
     changed_.notify_all();
   }
 
+  void Hold(bool held) {
+    {
+      const std::lock_guard lock(mutex_);
+      held_ = held;
+    }
+    changed_.notify_all();
+  }
+
   std::mutex streams_mutex;  // guards streams
   std::set<Stream*> streams;
 
@@ -100,7 +108,7 @@ class FakeApiClient::Dispatcher {
   void Run() {
     std::unique_lock lock(mutex_);
     while (true) {
-      if (tasks_.empty()) {
+      if (tasks_.empty() || (held_ && !stopping_)) {
         if (stopping_) {
           return;
         }
@@ -124,6 +132,7 @@ class FakeApiClient::Dispatcher {
   std::mutex mutex_;  // guards all below but thread_
   std::condition_variable changed_;
   bool stopping_ = false;
+  bool held_ = false;
   uint64_t next_ = 0;
   std::map<std::pair<std::chrono::steady_clock::time_point, uint64_t>, Task> tasks_;
   std::thread thread_;
@@ -274,6 +283,10 @@ std::unique_ptr<kube::WatchStream> FakeApiClient::Watch(const std::string& path,
   call.query["watch"] = "true";
   stream->Open(call);
   return stream;
+}
+
+void FakeApiClient::Hold(bool held) {
+  dispatcher_->Hold(held);
 }
 
 void FakeApiClient::BreakWatches() {

@@ -41,6 +41,8 @@ class FakeApiClient final : public kube::Client {
 
   // Ends the running watches as a lost connection does.
   void BreakWatches();
+  // While held, requests take effect but no callback comes.
+  void Hold(bool held);
 
  private:
   class Dispatcher;

@@ -60,13 +60,14 @@ TEST_F(RecorderTest, BeginsAnewWhenTheEventHasExpired) {
 }
 
 TEST_F(RecorderTest, HasAtMostTwoInFlightAndFoldsWhatWaits) {
-  harness_.api.InjectFault({.verb = "POST", .times = 2, .delay = milliseconds(200)});
+  harness_.client.Hold(true);
   for (int i = 0; i < 20; ++i) {
     Record("a", "x");
     Record("b", "x");
     Record("c", "x");
   }
   EXPECT_EQ(harness_.api.TotalRequests(), 2);
+  harness_.client.Hold(false);
   ASSERT_TRUE(Eventually([&] {
     const auto all = harness_.api.All(kEvents);
     return all.size() == 3 && all[0]["count"] == 20 && all[1]["count"] == 20 &&
