@@ -57,6 +57,9 @@ void BodySender::WatchClient() {
 }
 
 void BodySender::Pump() {
+  if (!stream_->socket().is_open()) {
+    End(asio::error::operation_aborted);
+  }
   if (!done_) {
     return;
   }

@@ -12,6 +12,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -21,18 +22,17 @@ namespace farlet::server {
 
 namespace http = boost::beast::http;
 
-// What all connections share. Everything that changes is used on the I/O thread only.
+// What all connections share. What changes is used on the I/O thread only, but for the count.
 struct Service {
   ServerOptions options;
   RouteContext routes;
   Authenticator authenticator;
   Authorizer authorizer;
   ClientCa client_ca;
-  size_t connections = 0;
+  std::atomic<size_t> connections = 0;
 };
 
-// Counts a connection for as long as it, or the session that it was handed over to, lives. Made and
-// destroyed on the I/O thread.
+// Counts a connection for as long as it, or the session that it was handed over to, lives.
 class ConnectionCount {
  public:
   explicit ConnectionCount(std::shared_ptr<Service> service) : service_(std::move(service)) {

@@ -6,12 +6,19 @@ namespace farlet::server {
 
 void IoCore::Post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
-  if (!stopped_) {
+  if (!finished_) {
     asio::post(context_, std::move(work));
   }
 }
 
 void IoCore::Run() {
+  context_.run();
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+  }
+  // What came between the end of the loop and now: it would keep its sessions for ever.
+  context_.restart();
   context_.run();
 }
 

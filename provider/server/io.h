@@ -34,8 +34,9 @@ class Session {
   virtual void Close() = 0;
 };
 
-// The io_context and whatever runs on it. Shared by all sessions, so that it outlives them; work
-// that arrives after Stop() is dropped.
+// The io_context and whatever runs on it. Shared by all sessions, so that it outlives them. Work
+// that arrives after Run() has ended is dropped, on the thread that brings it; nothing is open
+// then.
 class IoCore {
  public:
   asio::io_context& context() { return context_; }
@@ -43,7 +44,7 @@ class IoCore {
   // Runs `work` on the I/O thread. Thread safe.
   void Post(std::function<void()> work);
 
-  // Runs on the calling thread until Stop() has been called and every session is gone.
+  // Runs on the calling thread until Stop() has been called and every session has ended.
   void Run();
 
   // Closes all sessions. Thread safe.
@@ -58,8 +59,9 @@ class IoCore {
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   std::unordered_set<Session*> sessions_;  // I/O thread
   bool closing_ = false;                   // I/O thread
-  std::mutex mutex_;                       // guards stopped_
+  std::mutex mutex_;                       // guards all below
   bool stopped_ = false;
+  bool finished_ = false;
 };
 
 // Calls back once when it has not been set anew in time. I/O thread only.
