@@ -81,12 +81,13 @@ class ImagePuller::Impl : public std::enable_shared_from_this<Impl> {
 
   struct Pull {
     std::vector<Waiter> waiters;
+    std::string image;  // as the first who asked named it: the runtime completes it
     std::vector<cri::ImageAuth> credentials;
     size_t next_credential = 0;
     SteadyTime started;
   };
 
-  void Look(const std::string& name, FoundDone done);
+  void Look(const std::string& name, const std::string& image, FoundDone done);
   void OnLooked(const std::string& name, const Found& found);
   void OnPresence(Waiter waiter, const Found& found);
   void PullFor(Waiter waiter);
@@ -125,13 +126,14 @@ void ImagePuller::Impl::Ensure(Request request, Done done) {
     return;
   }
   const std::string key = waiter.name;
-  Look(key, [self = shared_from_this(), waiter = std::move(waiter)](const Found& found) {
+  const std::string image = asked.image;
+  Look(key, image, [self = shared_from_this(), waiter = std::move(waiter)](const Found& found) {
     self->OnPresence(waiter, found);
   });
 }
 
 // Asks the runtime for an image; all who ask at the same time share one answer.
-void ImagePuller::Impl::Look(const std::string& name, FoundDone done) {
+void ImagePuller::Impl::Look(const std::string& name, const std::string& image, FoundDone done) {
   std::shared_ptr<const cri::Image> known;
   {
     const std::lock_guard lock(mutex_);
@@ -150,7 +152,7 @@ void ImagePuller::Impl::Look(const std::string& name, FoundDone done) {
     done(Found(known));
     return;
   }
-  client_.ImageStatus(name, [weak = weak_from_this(), name](const Found& found) {
+  client_.ImageStatus(image, [weak = weak_from_this(), name](const Found& found) {
     if (const auto self = weak.lock()) {
       self->OnLooked(name, found);
     }
@@ -218,6 +220,7 @@ void ImagePuller::Impl::PullFor(Waiter waiter) {
     const std::lock_guard lock(mutex_);
     Pull& pull = pulls_[key];
     pull.credentials = asked.credentials;
+    pull.image = asked.image;
     if (pull.credentials.empty()) {
       pull.credentials.emplace_back();
     }
@@ -237,16 +240,18 @@ void ImagePuller::Impl::PullFor(Waiter waiter) {
 
 void ImagePuller::Impl::Try(const std::string& key, const std::string& name) {
   cri::ImageAuth auth;
+  std::string image;
   {
     const std::lock_guard lock(mutex_);
     Pull& pull = pulls_[key];
     if (pull.next_credential == 0) {
       pull.started = clock_.Now();
     }
+    image = pull.image;
     auth = pull.credentials[pull.next_credential];
   }
   client_.PullImage(
-      name, auth, nullptr,
+      image, auth, nullptr,
       [weak = weak_from_this(), limiter = limiter_, key, name](Result<std::string> pulled) {
         if (const auto self = weak.lock()) {
           self->OnPulled(key, name, std::move(pulled));
@@ -259,13 +264,15 @@ void ImagePuller::Impl::Try(const std::string& key, const std::string& name) {
 void ImagePuller::Impl::OnPulled(const std::string& key,
                                  const std::string& name,
                                  Result<std::string> pulled) {
+  std::string image;
+  bool again = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Pull& pull = pulls_[key];
+    image = pull.image;
+    again = !pulled && ++pull.next_credential < pull.credentials.size();
+  }
   if (!pulled) {
-    bool again = false;
-    {
-      const std::lock_guard lock(mutex_);
-      Pull& pull = pulls_[key];
-      again = ++pull.next_credential < pull.credentials.size();
-    }
     if (again) {
       Try(key, name);
       return;
@@ -275,7 +282,7 @@ void ImagePuller::Impl::OnPulled(const std::string& key,
     return;
   }
   limiter_->Done();
-  client_.ImageStatus(name, [weak = weak_from_this(), key, name, ref = *pulled](Found found) {
+  client_.ImageStatus(image, [weak = weak_from_this(), key, name, ref = *pulled](Found found) {
     const auto self = weak.lock();
     if (!self) {
       return;

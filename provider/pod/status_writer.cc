@@ -35,10 +35,12 @@ json StatusOf(const json& object) {
   return status == object.end() ? json(nullptr) : *status;
 }
 
+// The object is not there, or another one has its name by now: to a patch with another uid the API
+// server answers 422 "metadata.uid: … field is immutable", to a delete 409 "… UID in precondition".
 bool IsGone(const Error& error) {
   const bool other_uid =
-      error.http_status == 409 && (error.message.find("UID") != std::string::npos ||
-                                   error.message.find("uid") != std::string::npos);
+      (error.http_status == 422 && error.message.find("metadata.uid") != std::string::npos) ||
+      (error.http_status == 409 && error.message.find("UID") != std::string::npos);
   return error.code == Code::kNotFound || other_uid;
 }
 

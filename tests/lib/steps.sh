@@ -83,16 +83,19 @@ stop_background() { end_tree "$background" && background=''; }
 start_background() {
   background_name=$1
   say "$1: in the background"
+  rm -f "$(log_of "$1").rc"
+  # Its result goes to a file: who waits for it is a shell of its own and not its parent.
   (
-    set -euo pipefail
-    "$2"
+    set +e
+    (set -euo pipefail && "$2")
+    echo $? >"$(log_of "$1").rc"
   ) >"$(log_of "$1")" 2>&1 </dev/null &
   background=$!
 }
 
 # wait_background: its result, with a sign of life.
 wait_background() {
-  local log start=$SECONDS rc=0
+  local log start=$SECONDS rc
   log=$(log_of "$background_name")
   while kill -0 "$background" 2>/dev/null; do
     sleep 0.5
@@ -101,8 +104,7 @@ wait_background() {
       sleep 1
     fi
   done
-  wait "$background" || rc=$?
-  background=''
+  rc=$(cat "$log.rc" 2>/dev/null || echo 1)
   cat "$log"
   return "$rc"
 }

@@ -306,15 +306,18 @@ ApiReply FakeApiCore::State::Patch(const ApiPath& path, const ApiCall& call) {
 }
 
 ApiReply FakeApiCore::State::Update(const ApiPath& path, const Json& before, Json after) {
-  for (const char* condition : {"uid", "resourceVersion"}) {
-    const std::string pointer = std::string("/metadata/") + condition;
-    const std::string wanted = Text(after, pointer.c_str());
-    if (!wanted.empty() && wanted != Text(before, pointer.c_str())) {
-      return Refuse(409, "Conflict",
-                    "Operation cannot be fulfilled on " + Quoted(path) +
-                        ": the object has been modified; please apply your changes to the latest "
-                        "version and try again");
-    }
+  const std::string wanted_version = Text(after, "/metadata/resourceVersion");
+  if (!wanted_version.empty() && wanted_version != Text(before, "/metadata/resourceVersion")) {
+    return Refuse(409, "Conflict",
+                  "Operation cannot be fulfilled on " + Quoted(path) +
+                      ": the object has been modified; please apply your changes to the latest "
+                      "version and try again");
+  }
+  const std::string uid = Text(after, "/metadata/uid");
+  if (!uid.empty() && uid != Text(before, "/metadata/uid")) {
+    return Refuse(422, "Invalid",
+                  Quoted(path) + " is invalid: metadata.uid: Invalid value: \"" + uid +
+                      "\": field is immutable");
   }
   KeepForeignParts(path, before, after);
   const Json& meta = after["metadata"];

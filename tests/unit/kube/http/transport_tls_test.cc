@@ -155,11 +155,15 @@ TEST_F(TransportTlsTest, MalformedMaterial) {
             "CA certificate: not a PEM certificate");
   std::string broken = ca_.certificate_pem();
   broken.insert(200, "!");
-  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.ca_pem = ca_.certificate_pem() + broken}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.ca_pem = ca_.certificate_pem() + broken})
+                .error()
+                .message,
             "CA certificate: not a PEM certificate");
   EXPECT_EQ(MakeTransport("https://a", TlsConfig{.certificate_pem = ours.key_pem}).error().message,
             "client certificate: not a PEM certificate");
-  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.certificate_pem = ours.certificate_pem}).error().message,
+  EXPECT_EQ(MakeTransport("https://a", TlsConfig{.certificate_pem = ours.certificate_pem})
+                .error()
+                .message,
             "client key: not an unencrypted PEM private key");
 }
 

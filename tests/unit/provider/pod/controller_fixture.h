@@ -187,7 +187,15 @@ class ControllerTest : public ::testing::Test {
     return false;
   }
 
-  bool WaitReady(const std::string& pod) { return WaitPod(pod, IsReady); }
+  bool WaitReady(const std::string& pod) { return WaitPod(pod, IsReady) || Complain(pod); }
+
+  // Says what the pod looks like instead.
+  bool Complain(const std::string& pod) {
+    const auto object = api_.Find(Path(pod));
+    ADD_FAILURE() << (object ? object->dump(1) : "no pod") << "\n"
+                  << ::testing::PrintToString(events_.Of(pod));
+    return false;
+  }
 
   bool WaitWaiting(const std::string& pod, const std::string& reason) {
     return WaitPod(pod, [&](const Json& object) {

@@ -45,6 +45,7 @@ std::string Describe(const Action& action) {
 
     std::string operator()(const RemoveContainer& a) { return "remove " + a.id.value; }
   } words;
+
   return std::visit(words, action);
 }
 
@@ -207,12 +208,10 @@ TEST_F(PlanTest, RestartPolicies) {
   AddSandbox("s");
   ImageIsThere("c");
   cri::ContainerStatus& status = AddContainer("1", "c", ContainerState::kExited, 0, 3);
-  for (const RestartCase& test : {RestartCase{"Always", 0, true},
-                                  RestartCase{"Always", 1, true},
-                                  RestartCase{"OnFailure", 0, false},
-                                  RestartCase{"OnFailure", 1, true},
-                                  RestartCase{"Never", 0, false},
-                                  RestartCase{"Never", 1, false}}) {
+  for (const RestartCase& test :
+       {RestartCase{"Always", 0, true}, RestartCase{"Always", 1, true},
+        RestartCase{"OnFailure", 0, false}, RestartCase{"OnFailure", 1, true},
+        RestartCase{"Never", 0, false}, RestartCase{"Never", 1, false}}) {
     pod_.spec.restart_policy = test.policy;
     status.exit_code = test.exit_code;
     const Plan plan = Make();
