@@ -42,6 +42,8 @@ using web::http::client::http_client_config;
 // First called before any http_client is made, which would start a pool of 40 threads.
 asio::io_service& Io() {
   static asio::io_service& io = []() -> asio::io_service& {
+    // Before the pool, so that at exit OpenSSL is cleaned up after the pool's thread has ended.
+    OPENSSL_init_ssl(0, nullptr);
     crossplat::threadpool::initialize_with_threads(1);
     return crossplat::threadpool::shared_instance().service();
   }();
@@ -470,6 +472,9 @@ class CpprestTransport final : public Transport {
     if (OnIoThread()) {
       FinishAll(*operations_);
       return;
+    }
+    if (Io().stopped()) {
+      return;  // the process ends: the pool is gone, and with it whoever could call a handler
     }
     auto done = std::make_shared<std::promise<void>>();
     Io().post([this, done] {

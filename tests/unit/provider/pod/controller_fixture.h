@@ -85,7 +85,8 @@ class ControllerTest : public ::testing::Test {
       pod::NodeContext node{.node_name = kNode,
                             .host_ip = "192.0.2.1",
                             .root_dir = test.root_ / "root",
-                            .pod_logs_dir = test.root_ / "logs"};
+                            .pod_logs_dir = test.root_ / "logs",
+                            .cluster_dns = {"10.96.0.10"}};
       node.allocatable["cpu"] = *kube::Quantity::Parse("8");
       node.allocatable["memory"] = *kube::Quantity::Parse("8Gi");
       node.capacity = node.allocatable;
