@@ -52,12 +52,14 @@ Result<T> Annotate(Result<T> result, std::string_view what) {
 #define FARLET_CONCAT_INNER(a, b) a##b
 #define FARLET_CONCAT(a, b) FARLET_CONCAT_INNER(a, b)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define FARLET_ASSIGN_INNER(temporary, declaration, expression) \
   auto temporary = (expression);                                \
   if (!temporary) {                                             \
     return std::move(temporary).error();                        \
   }                                                             \
   declaration = std::move(*temporary)
+// NOLINTEND(bugprone-macro-parentheses)
 
 // FARLET_ASSIGN(auto pod, ParsePod(json)); declares or assigns, or returns the error.
 #define FARLET_ASSIGN(declaration, expression) \
