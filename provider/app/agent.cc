@@ -1,5 +1,6 @@
 #include "provider/app/agent.h"
 
+#include "kube/api/runtime_class.h"
 #include "kube/events/recorder.h"
 #include "kube/watch/informer.h"
 #include "provider/app/identity.h"
@@ -82,11 +83,13 @@ class Agent::Impl {
 
  private:
   using Services = kube::Informer<kube::Service>;
+  using RuntimeClasses = kube::Informer<kube::RuntimeClass>;
 
   void MakeRuntime();
   void MakeNode();
   void MakePods();
   Result<std::map<std::string, std::string>> ServiceVariables(const kube::Pod& pod) const;
+  Result<std::string> RuntimeHandler(const std::string& runtime_class) const;
   Status Start();
   void Stop();
 
@@ -103,6 +106,7 @@ class Agent::Impl {
   std::unique_ptr<node::NodeAgent> node_;
   std::unique_ptr<cri::RuntimeHealth> health_;
   std::unique_ptr<Services> services_;
+  std::unique_ptr<RuntimeClasses> runtime_classes_;
   std::unique_ptr<pod::NetProber> prober_;
   std::unique_ptr<pod::PodController> pods_;
   std::unique_ptr<cri::EventSource> events_;
@@ -161,6 +165,17 @@ Result<std::map<std::string, std::string>> Agent::Impl::ServiceVariables(
                          pod.spec.enable_service_links);
 }
 
+Result<std::string> Agent::Impl::RuntimeHandler(const std::string& runtime_class) const {
+  if (!runtime_classes_->synced()) {
+    return Unavailable("runtime classes have not yet been read");
+  }
+  const auto found = runtime_classes_->ByName("", runtime_class);
+  if (!found) {
+    return NotFound("runtimeclass.node.k8s.io \"" + runtime_class + "\" not found");
+  }
+  return found->handler;
+}
+
 void Agent::Impl::MakePods() {
   prober_ = pod::MakeNetProber("1.37");
   pod::PodController::Options options;
@@ -180,11 +195,16 @@ void Agent::Impl::MakePods() {
                 return std::make_unique<PodTokenSource>(identity_->client(), clock_, timers_,
                                                         std::move(changed));
               },
-          .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); }},
+          .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); },
+          .runtime_handler = [this](const std::string& name) { return RuntimeHandler(name); }},
       ContextOf(config_, ip_, node_->capacity()), options);
-  services_ = std::make_unique<Services>(
-      identity_->client(), clock_, timers_, kube::ListWatchOptions{.path = "/api/v1/services"},
-      [this](const auto&, const auto&) { pods_->ServicesChanged(); });
+  services_ = std::make_unique<Services>(identity_->client(), clock_, timers_,
+                                         kube::ListWatchOptions{.path = "/api/v1/services"},
+                                         [this](const auto&, const auto&) { pods_->LookAgain(); });
+  runtime_classes_ = std::make_unique<RuntimeClasses>(
+      identity_->client(), clock_, timers_,
+      kube::ListWatchOptions{.path = "/apis/node.k8s.io/v1/runtimeclasses"},
+      [this](const auto&, const auto&) { pods_->LookAgain(); });
 }
 
 Status Agent::Impl::Start() {
@@ -197,6 +217,7 @@ Status Agent::Impl::Start() {
   images_->Start();
   node_->Start();
   services_->Start();
+  runtime_classes_->Start();
   pods_->Start();
   FARLET_ASSIGN(events_, cri::FollowEvents(
                              config_.container_runtime_endpoint, clock_, timers_,
@@ -210,6 +231,7 @@ void Agent::Impl::Stop() {
   events_.reset();
   if (services_ != nullptr) {
     services_->Stop();
+    runtime_classes_->Stop();
   }
   if (pods_ != nullptr) {
     pods_->Stop();

@@ -43,9 +43,6 @@ class SupportCheck {
 
   std::vector<std::string> Find() && {
     problems_ = spec_.not_understood;
-    if (!spec_.runtime_class_name.empty()) {
-      problems_.emplace_back("spec.runtimeClassName");
-    }
     for (size_t i = 0; i < spec_.volumes.size(); ++i) {
       LookAt(spec_.volumes[i], fmt::format("spec.volumes[{}]", i));
     }

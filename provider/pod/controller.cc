@@ -123,7 +123,7 @@ void PodController::Impl::OnObjectChange(const kube::ObjectKey& key) {
   }
 }
 
-void PodController::Impl::ServicesChanged() {
+void PodController::Impl::LookAgain() {
   std::vector<std::string> waiting;
   {
     const std::lock_guard lock(records_mutex_);
@@ -197,8 +197,8 @@ void PodController::SetNodeFacts(std::string host_ip, kube::ResourceList allocat
   impl_->SetNodeFacts(std::move(host_ip), std::move(allocatable));
 }
 
-void PodController::ServicesChanged() {
-  impl_->ServicesChanged();
+void PodController::LookAgain() {
+  impl_->LookAgain();
 }
 
 std::vector<PodView> PodController::Pods() const {

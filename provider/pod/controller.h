@@ -85,6 +85,9 @@ class PodController {
         make_tokens;
     // Service variables of a pod; kUnavailable while services have not been read. Empty: none.
     std::function<Result<std::map<std::string, std::string>>(const kube::Pod& pod)> service_env;
+    // The runtime handler of a RuntimeClass; kUnavailable while they have not been read. Empty: no
+    // class is known.
+    std::function<Result<std::string>(const std::string& runtime_class)> runtime_handler;
   };
 
   // Sets the cache's listener; no I/O. The cache is started by its owner afterwards.
@@ -100,8 +103,8 @@ class PodController {
   void Stop();
 
   void SetNodeFacts(std::string host_ip, kube::ResourceList allocatable);
-  // Services were read or changed: containers that wait for their variables look again.
-  void ServicesChanged();
+  // What Dependencies ask for was read or has changed: pods that wait for it look again.
+  void LookAgain();
 
   // --- for the kubelet's API ---
 

@@ -40,7 +40,7 @@ class PodController::Impl {
   void Start();
   void Stop();
   void SetNodeFacts(std::string host_ip, kube::ResourceList allocatable);
-  void ServicesChanged();
+  void LookAgain();
   std::vector<PodView> Pods() const;
 
   bool Synced() const { return open_; }
@@ -112,6 +112,8 @@ class PodController::Impl {
                                                 const Facts& facts,
                                                 const kube::Container& container,
                                                 const StartContainer& action);
+  // What the runtime calls the way in which this pod is to run.
+  Result<std::string> HandlerOf(const kube::Pod& pod, const NodeContext& node) const;
   void RefreshThen(const std::string& uid, const std::string& operation, bool failed);
   kube::ObjectCache::Lookup LookUp(const kube::ObjectKey& key) const;
 

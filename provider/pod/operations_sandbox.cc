@@ -60,11 +60,29 @@ struct SandboxCreation : std::enable_shared_from_this<SandboxCreation> {
 
 }  // namespace
 
+Result<std::string> PodController::Impl::HandlerOf(const kube::Pod& pod,
+                                                   const NodeContext& node) const {
+  const std::string& runtime_class = pod.spec.runtime_class_name;
+  if (runtime_class.empty()) {
+    return node.runtime_handler;
+  }
+  if (!deps_.runtime_handler) {
+    return NotFound(fmt::format("runtimeclass.node.k8s.io \"{}\" not found", runtime_class));
+  }
+  return deps_.runtime_handler(runtime_class);
+}
+
 void PodController::Impl::Run(PodRecord& record, const Facts& facts, const CreateSandbox& action) {
   const NodeContext node = Node();
+  const Result<std::string> handler = HandlerOf(*record.pod, node);
+  if (!handler && handler.error().code == Code::kUnavailable) {
+    record.operations.FailUntil(kCreateSandboxOperation, deps_.clock.Now() + options_.object_wait);
+    return;
+  }
   std::vector<PodWarning> warnings;
   Result<cri::SandboxConfig> config =
-      MakeSandboxConfig(*record.pod, action.attempt, node, warnings);
+      handler ? MakeSandboxConfig(*record.pod, action.attempt, node, warnings)
+              : Result<cri::SandboxConfig>(handler.error());
   for (const PodWarning& warning : warnings) {
     events_.Warning(*record.pod, warning.reason, warning.message);
   }
@@ -80,7 +98,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const Creat
                    "Pod sandbox changed, it will be killed and re-created.");
   }
   auto creation = std::make_shared<SandboxCreation>(deps_.runtime, std::move(*config));
-  creation->handler = node.runtime_handler;
+  creation->handler = *handler;
   creation->mail = mail_;
   creation->limiter = creations_;
   creation->cancelled = record.cancelled;

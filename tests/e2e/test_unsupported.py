@@ -1,5 +1,7 @@
 """Pods that this node cannot run: said by an event and in the status, and nobody else is harmed."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from harness.cluster import Cluster
@@ -44,24 +46,29 @@ def test_too_many_requests(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> No
     pods.wait_event("huge", "Warning", "OutOfcpu", "cpu")
 
 
-def test_runtime_class_that_does_not_exist(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
-    """A handler that containerd does not know: said by an event. farlet refuses every RuntimeClass so far."""
+@pytest.fixture
+def runtime_class(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
+    """Makes a RuntimeClass with the given handler; its name."""
     name = kubectl.namespace
-    kubectl.create(
-        {
-            "apiVersion": "node.k8s.io/v1",
-            "kind": "RuntimeClass",
-            "metadata": {"name": name},
-            "handler": "no-such-handler",
-        }
-    )
-    try:
-        kubectl.create(pod("classy", runtimeClassName=name))
-        if cluster.kind == "kubelet":
-            pods.wait_event("classy", "Warning", "FailedCreatePodSandBox", "no-such-handler")
-        else:
-            pods.wait_event("classy", "Warning", "UnsupportedPodSpec", "runtimeClassName")
-        kubectl("delete", "pod", "classy", "--wait=false")
-        pods.gone("classy", 30)
-    finally:
-        kubectl("delete", "runtimeclass", name)
+
+    def make(handler: str) -> str:
+        kubectl.create(
+            {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": handler}
+        )
+        return name
+
+    yield make
+    kubectl("delete", "runtimeclass", name, "--ignore-not-found")
+
+
+def test_runtime_class_chooses_the_handler(pods: Pods, runtime_class: Callable[[str], str]) -> None:
+    pods.run(pod("classy", runtimeClassName=runtime_class("runc")))
+
+
+def test_runtime_class_with_an_unknown_handler(
+    kubectl: Kubectl, pods: Pods, runtime_class: Callable[[str], str]
+) -> None:
+    kubectl.create(pod("classy", runtimeClassName=runtime_class("no-such-handler")))
+    pods.wait_event("classy", "Warning", "FailedCreatePodSandBox", "no-such-handler")
+    kubectl("delete", "pod", "classy", "--wait=false")
+    pods.gone("classy", 30)

@@ -39,6 +39,7 @@ constexpr char kOneCpu[] =
 TEST(AdmissionTest, OrdinaryPodsPass) {
   EXPECT_EQ(Admit(BuildPod(), {}, Node()), std::nullopt);
   EXPECT_EQ(Admit(WithSpec(R"({"hostNetwork": true, "hostPID": true, "shareProcessNamespace": true,
+      "runtimeClassName": "vm",
       "initContainers": [{"name": "s", "image": "x", "restartPolicy": "Always"}],
       "volumes": [{"name": "e", "emptyDir": {"medium": "Memory"}}]})"),
                   {}, Node()),
@@ -47,7 +48,7 @@ TEST(AdmissionTest, OrdinaryPodsPass) {
 
 TEST(AdmissionTest, OneMessageNamesEverythingUnsupported) {
   const auto failure = CheckSupported(WithSpec(R"({
-      "hostUsers": false, "runtimeClassName": "gvisor",
+      "hostUsers": false,
       "volumes": [{"name": "d", "hostPath": {"path": "/"}}, {"name": "p", "persistentVolumeClaim": {"claimName": "c"}},
                   {"name": "h", "emptyDir": {"medium": "HugePages"}}],
       "containers": [{"name": "a", "image": "x", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
@@ -56,7 +57,7 @@ TEST(AdmissionTest, OneMessageNamesEverythingUnsupported) {
   EXPECT_EQ(failure->reason, "UnsupportedPodSpec");
   EXPECT_EQ(failure->message,
             "not supported on this node: spec.containers[0].lifecycle, spec.hostUsers, "
-            "spec.runtimeClassName, spec.volumes[0].hostPath (volume \"d\"), "
+            "spec.volumes[0].hostPath (volume \"d\"), "
             "spec.volumes[1].persistentVolumeClaim (volume \"p\"), "
             "spec.volumes[2].emptyDir.medium HugePages (volume \"h\"), "
             "spec.containers[0].livenessProbe.grpc");

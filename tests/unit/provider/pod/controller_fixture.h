@@ -101,7 +101,11 @@ class ControllerTest : public ::testing::Test {
               .net_prober = *net,
               .admission = pod::Admit,
               .make_tokens = [](const auto&) { return std::make_unique<NoTokens>(); },
-              .service_env = {}},
+              .service_env = {},
+              .runtime_handler = [&test](const std::string& name) -> Result<std::string> {
+                FARLET_TRY(test.runtime_class_);
+                return "handler-of-" + name;
+              }},
           node, test.options_);
       events = std::move(
           *cri::FollowEvents(test.runtime_.endpoint(), clock, timers,
@@ -233,6 +237,7 @@ class ControllerTest : public ::testing::Test {
   FakeApiCore api_;
   EventLog events_;
   pod::PodController::Options options_;
+  Status runtime_class_;  // an error: no RuntimeClass can be had
   std::unique_ptr<Agent> agent_;
 };
 

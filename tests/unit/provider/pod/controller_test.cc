@@ -222,17 +222,19 @@ TEST_F(ControllerLifeTest, LivenessFailureRestarts) {
   Json pod = PodSpec("web");
   pod["spec"]["containers"][0]["livenessProbe"] = {
       {"exec", {{"command", {"check"}}}}, {"periodSeconds", 1}, {"failureThreshold", 1}};
-  std::atomic<bool> healthy{true};
-  runtime_.SetExec([&](const FakeContainer&, const auto&) -> Result<cri::ExecSyncResult> {
-    return cri::ExecSyncResult{.stdout_text = "sick", .exit_code = healthy ? 0 : 1};
+  // Only the first instance falls ill: how soon the second is probed must not matter.
+  std::string first;
+  std::atomic<bool> ill{false};
+  runtime_.SetExec([&](const FakeContainer& container, const auto&) -> Result<cri::ExecSyncResult> {
+    return cri::ExecSyncResult{.stdout_text = "sick",
+                               .exit_code = ill && container.id == first ? 1 : 0};
   });
   StartAgent();
   Put(pod);
   ASSERT_TRUE(WaitReady("web"));
-  const std::string first = ContainerId("web");
-  healthy = false;
+  first = ContainerId("web");
+  ill = true;
   ASSERT_TRUE(Eventually([&] { return ContainerId("web") != first; }));
-  healthy = true;
   EXPECT_GE(events_.Count("web", "Unhealthy: Liveness probe failed: sick"), 1);
   EXPECT_EQ(
       events_.Count("web", "Killing: Container main failed liveness probe, will be restarted"), 1);
@@ -255,6 +257,30 @@ TEST_F(ControllerLifeTest, ReadinessFollowsItsProbe) {
   ready = false;
   ASSERT_TRUE(WaitPod("web", [](const Json& object) { return !IsReady(object); }));
   EXPECT_EQ(runtime_.Calls("StopContainer"), 0);
+}
+
+TEST_F(ControllerLifeTest, RuntimeClassChoosesTheHandler) {
+  Json pod = PodSpec("web");
+  pod["spec"]["runtimeClassName"] = "vm";
+  StartAgent();
+  Put(pod);
+  ASSERT_TRUE(WaitReady("web"));
+  EXPECT_EQ(runtime_.FindSandbox("web")->runtime_handler, "handler-of-vm");
+}
+
+TEST_F(ControllerLifeTest, RuntimeClassThatIsMissingIsToldAndAwaited) {
+  runtime_class_ = NotFound("runtimeclass.node.k8s.io \"vm\" not found");
+  Json pod = PodSpec("web");
+  pod["spec"]["runtimeClassName"] = "vm";
+  StartAgent();
+  Put(pod);
+  const std::string told =
+      "FailedCreatePodSandBox: Failed to create pod sandbox: runtimeclass.node.k8s.io \"vm\" not "
+      "found";
+  ASSERT_TRUE(Eventually([&] { return events_.Count("web", told) > 0; }));
+  EXPECT_TRUE(runtime_.Sandboxes().empty());
+  Delete("web");
+  EXPECT_TRUE(WaitGone("web"));
 }
 
 TEST_F(ControllerLifeTest, ForeignSandboxesAreNotTouched) {
