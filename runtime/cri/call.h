@@ -70,6 +70,9 @@ class CallGate {
   std::unordered_set<grpc::ClientContext*> cancellable_;
 };
 
+// Where CRI keeps its containers. CRI's own services do not look at it, containerd's others insist.
+inline constexpr char kContainerdNamespace[] = "k8s.io";
+
 // What every call of one client has in common.
 struct CallScope {
   std::string endpoint;
@@ -103,6 +106,7 @@ void StartUnary(CallScope& scope,
   if (deadline.count() > 0) {
     call->context.set_deadline(std::chrono::system_clock::now() + deadline);
   }
+  call->context.AddMetadata("containerd-namespace", kContainerdNamespace);
   if (!scope.gate.Enter(&call->context)) {
     done(Cancelled(std::string(name) + ": the runtime client is being closed"));
     return;

@@ -86,7 +86,7 @@ bool OpenContainerdEvents(CallScope& scope,
                               containerd_events::Envelope>;
   auto reader = std::make_unique<Reader>(scope, containerd_events::Events::NewStub(channel),
                                          std::move(handler));
-  reader->context().AddMetadata("containerd-namespace", "k8s.io");
+  reader->context().AddMetadata("containerd-namespace", kContainerdNamespace);
   for (std::string& filter : ContainerdEventFilters()) {
     reader->request().add_filters(std::move(filter));
   }

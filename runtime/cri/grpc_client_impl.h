@@ -1,11 +1,13 @@
 #pragma once
 
+#include "proto/containerd/tasks/tasks.grpc.pb.h"
 #include "proto/cri/v1/api.grpc.pb.h"
 #include "runtime/cri/call.h"
 #include "runtime/cri/client.h"
 
 #include <grpcpp/channel.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,9 +72,14 @@ class GrpcClient final : public Client {
   using RuntimeStub = pb::RuntimeService::StubInterface::async_interface;
   using ImageStub = pb::ImageService::StubInterface::async_interface;
 
+  // Starts a Remove call; when a lost task (lost_task.h) is in its way, ends that and tries again.
+  using Remove = std::function<void(StatusCallback done)>;
+  void RemoveBeyondLostTasks(Remove remove, int tries, StatusCallback done);
+
   CallScope scope_;
   std::unique_ptr<pb::RuntimeService::Stub> runtime_;
   std::unique_ptr<pb::ImageService::Stub> image_;
+  std::unique_ptr<::containerd::services::tasks::v1::Tasks::Stub> tasks_;
 };
 
 // Converters and helpers that several of those files use.
@@ -82,5 +89,9 @@ inline constexpr auto kIgnoreAnswer = [](const auto& /*response*/) -> Result<voi
 
 // Stop and Remove of something that is gone are done (CRI: "must not return an error if …").
 StatusCallback IgnoreNotFound(StatusCallback done);
+
+// One Remove call meets at most this many containers with a lost task; the caller's own retries do
+// the rest.
+inline constexpr int kMaxLostTasks = 16;
 
 }  // namespace farlet::cri

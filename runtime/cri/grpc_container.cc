@@ -44,11 +44,15 @@ void GrpcClient::StopContainer(const ContainerId& id, seconds grace, StatusCallb
 }
 
 void GrpcClient::RemoveContainer(const ContainerId& id, StatusCallback done) {
-  pb::RemoveContainerRequest request;
-  request.set_container_id(id.value);
-  StartUnary<void>(scope_, "RemoveContainer", runtime_->async(), &RuntimeStub::RemoveContainer,
-                   std::move(request), deadlines::kCall, kIgnoreAnswer,
-                   IgnoreNotFound(std::move(done)));
+  RemoveBeyondLostTasks(
+      [this, id](StatusCallback removed) {
+        pb::RemoveContainerRequest request;
+        request.set_container_id(id.value);
+        StartUnary<void>(scope_, "RemoveContainer", runtime_->async(),
+                         &RuntimeStub::RemoveContainer, std::move(request), deadlines::kCall,
+                         kIgnoreAnswer, std::move(removed));
+      },
+      kMaxLostTasks, IgnoreNotFound(std::move(done)));
 }
 
 void GrpcClient::ContainerStatus(const ContainerId& id, Callback<cri::ContainerStatus> done) {

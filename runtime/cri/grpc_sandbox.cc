@@ -32,11 +32,15 @@ void GrpcClient::StopPodSandbox(const SandboxId& id, StatusCallback done) {
 }
 
 void GrpcClient::RemovePodSandbox(const SandboxId& id, StatusCallback done) {
-  pb::RemovePodSandboxRequest request;
-  request.set_pod_sandbox_id(id.value);
-  StartUnary<void>(scope_, "RemovePodSandbox", runtime_->async(), &RuntimeStub::RemovePodSandbox,
-                   std::move(request), deadlines::kCall, kIgnoreAnswer,
-                   IgnoreNotFound(std::move(done)));
+  RemoveBeyondLostTasks(
+      [this, id](StatusCallback removed) {
+        pb::RemovePodSandboxRequest request;
+        request.set_pod_sandbox_id(id.value);
+        StartUnary<void>(scope_, "RemovePodSandbox", runtime_->async(),
+                         &RuntimeStub::RemovePodSandbox, std::move(request), deadlines::kCall,
+                         kIgnoreAnswer, std::move(removed));
+      },
+      kMaxLostTasks, IgnoreNotFound(std::move(done)));
 }
 
 void GrpcClient::PodSandboxStatus(const SandboxId& id, Callback<SandboxStatus> done) {

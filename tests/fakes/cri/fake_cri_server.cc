@@ -289,6 +289,16 @@ void FakeCriServer::KillSandbox(const std::string& sandbox_id) {
   impl_->backend().runtime.KillSandbox(sandbox_id);
 }
 
+void FakeCriServer::LoseTask(const std::string& container_id) {
+  const std::lock_guard lock(impl_->backend().mutex);
+  impl_->backend().lost_tasks[container_id] = true;
+}
+
+size_t FakeCriServer::LostTasks() const {
+  const std::lock_guard lock(impl_->backend().mutex);
+  return impl_->backend().lost_tasks.size();
+}
+
 void FakeCriServer::Log(const std::string& container_id,
                         const std::string& line,
                         const std::string& stream) {

@@ -145,6 +145,11 @@ class FakeCriServer {
   void OutOfMemory(const std::string& container_id);
   // The sandbox's own process died.
   void KillSandbox(const std::string& sandbox_id);
+  // As containerd does when its caller dies in the middle of StartContainer: a task that runs
+  // and that CRI does not know of. Removing the container fails until the task is ended.
+  void LoseTask(const std::string& container_id);
+  // How many of them there are.
+  size_t LostTasks() const;
   // Appends a line to the container's log, as "stdout" or "stderr".
   void Log(const std::string& container_id,
            const std::string& line,

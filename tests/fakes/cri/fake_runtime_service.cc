@@ -104,9 +104,15 @@ class RuntimeService final : public pb::RuntimeService::Service {
   grpc::Status RemovePodSandbox(ServerContext* context,
                                 const pb::RemovePodSandboxRequest* request,
                                 pb::RemovePodSandboxResponse* /*response*/) override {
-    return ServeFake(backend_, "RemovePodSandbox", request->pod_sandbox_id(), context, [&] {
-      runtime_.RemoveSandbox(request->pod_sandbox_id());
-      return Outcome();
+    const std::string& id = request->pod_sandbox_id();
+    return ServeFake(backend_, "RemovePodSandbox", id, context, [&]() -> Outcome {
+      for (const FakeContainer& container : runtime_.Containers()) {
+        if (container.sandbox_id == id) {
+          FARLET_TRY(backend_.CheckNoTask(container.id));
+        }
+      }
+      runtime_.RemoveSandbox(id);
+      return {};
     });
   }
 
@@ -173,9 +179,11 @@ class RuntimeService final : public pb::RuntimeService::Service {
   grpc::Status RemoveContainer(ServerContext* context,
                                const pb::RemoveContainerRequest* request,
                                pb::RemoveContainerResponse* /*response*/) override {
-    return ServeFake(backend_, "RemoveContainer", request->container_id(), context, [&] {
-      runtime_.RemoveContainer(request->container_id());
-      return Outcome();
+    const std::string& id = request->container_id();
+    return ServeFake(backend_, "RemoveContainer", id, context, [&]() -> Outcome {
+      FARLET_TRY(backend_.CheckNoTask(id));
+      runtime_.RemoveContainer(id);
+      return {};
     });
   }
 

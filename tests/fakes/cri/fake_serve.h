@@ -34,6 +34,7 @@ inline grpc::Status ServeFake(const FakeBackend& backend,
 
 std::unique_ptr<grpc::Service> MakeRuntimeService(FakeBackend& backend);
 std::unique_ptr<grpc::Service> MakeImageService(FakeBackend& backend);
+std::unique_ptr<grpc::Service> MakeTaskService(FakeBackend& backend);
 std::unique_ptr<grpc::Service> MakeEventService(FakeBackend& backend);
 
 }  // namespace farlet::testing

@@ -6,6 +6,7 @@
 #include <grpcpp/impl/codegen/service_type.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,9 +35,14 @@ struct FakeBackend {
   std::string pod_cidr;
   std::string stream_url = "http://127.0.0.1:1/stream";
   cri::StreamOptions last_stream;
+  // Containers whose task CRI does not know of, and which of them still run.
+  std::map<std::string, bool> lost_tasks;
+
+  // What removing the container answers as long as its lost task is there.
+  Status CheckNoTask(const std::string& container_id) const;
 };
 
-// The gRPC services of one server: runtime, image and, if wanted, containerd's events.
+// The gRPC services of one server: runtime, image, containerd's tasks and, if wanted, its events.
 std::vector<std::unique_ptr<grpc::Service>> MakeFakeServices(FakeBackend& backend);
 
 }  // namespace farlet::testing
