@@ -22,7 +22,7 @@ constexpr BackoffPolicy kRetry{.initial = milliseconds(1000), .max = millisecond
 
 // An event that waits to be written or is being written.
 //
-//   (Record) ──► queued ──token, free slot──► in flight ──written, refused──► gone
+//   (Record) ──► queued ──rested, token, free slot──► in flight ──written, refused──► gone
 //                  ▲  └─ Record of the same: one write    │
 //                  └── failed for now / recorded again ◄──┘
 struct Pending {
@@ -30,7 +30,9 @@ struct Pending {
   bool update = false;  // the object exists: PATCH
   bool queued = false;  // its key is in the queue, or will be again after the flight
   bool flying = false;
+  bool normal = false;  // not a warning
   int attempts = 0;
+  SteadyTime queued_at;  // since when it has been waiting to be written
 };
 
 // Whether trying the same event again is of use; client-go gives up on whatever the server says.
@@ -72,16 +74,28 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
     Pump();
   }
 
+  void SetResting(bool resting) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(resting_, resting) == resting || resting) {
+        return;
+      }
+    }
+    Pump();
+  }
+
   void Close() {
     gate_.Close();
     const std::lock_guard lock(mutex_);
-    if (timer_) {
-      timers_.Cancel(*timer_);
+    for (const Timer& timer : {timer_, rest_timer_}) {
+      if (timer) {
+        timers_.Cancel(*timer);
+      }
     }
   }
 
  private:
-  // All four need mutex_.
+  // All of these need mutex_.
   void Enqueue(CorrelatedEvent event) {
     Pending& pending = pending_[event.key];
     // What has not been written yet is still to be created, however often it occurred.
@@ -92,18 +106,41 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
       return;
     }
     pending.queued = true;
+    pending.normal = pending.event.value("type", "") == "Normal";
+    pending.queued_at = clock_.Now();
     if (!pending.flying) {
-      queue_.push_back(std::move(event.key));
+      QueueOf(pending).push_back(std::move(event.key));
       DropOldest();
     }
   }
 
+  std::deque<std::string>& QueueOf(const Pending& pending) {
+    return pending.normal ? normals_ : warnings_;
+  }
+
+  // The next that may be written now; null when there is none, and then Pump() is called when the
+  // oldest has rested long enough.
+  std::deque<std::string>* NextQueue() {
+    if (!warnings_.empty() || normals_.empty()) {
+      return warnings_.empty() ? nullptr : &warnings_;
+    }
+    if (resting_) {
+      const auto left = pending_[normals_.front()].queued_at + options_.longest_rest - clock_.Now();
+      if (left > SteadyTime::duration(0)) {
+        PumpAfter(std::chrono::ceil<milliseconds>(left), rest_timer_);
+        return nullptr;
+      }
+    }
+    return &normals_;
+  }
+
   void DropOldest() {
-    if (queue_.size() <= options_.queue_size) {
+    if (warnings_.size() + normals_.size() <= options_.queue_size) {
       return;
     }
-    pending_.erase(queue_.front());
-    queue_.pop_front();
+    std::deque<std::string>& queue = normals_.empty() ? warnings_ : normals_;
+    pending_.erase(queue.front());
+    queue.pop_front();
     ++dropped_;
     const SteadyTime now = clock_.Now();
     if (dropped_ == 1 || now - drop_logged_ >= kDropLogInterval) {
@@ -131,19 +168,23 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
     }
     PumpAfter(std::chrono::duration_cast<milliseconds>(
                   std::chrono::duration<double>((1 - tokens_) / options_.qps)) +
-              milliseconds(1));
+                  milliseconds(1),
+              timer_);
     return false;
   }
 
-  void PumpAfter(milliseconds delay) {
-    if (timer_) {
+  using Timer = std::optional<TimerService::Id>;
+
+  // `timer` is a member.
+  void PumpAfter(milliseconds delay, Timer& timer) {
+    if (timer) {
       return;
     }
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      EnterStep(weak, [](EventSender& self) {
+    timer = timers_.After(delay, [weak = weak_from_this(), &timer] {
+      EnterStep(weak, [&timer](EventSender& self) {
         {
           const std::lock_guard lock(self.mutex_);
-          self.timer_.reset();
+          timer.reset();
         }
         self.PumpInside();
       });
@@ -161,12 +202,13 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
       bool update = false;
       {
         const std::lock_guard lock(mutex_);
-        if (in_flight_ >= kMaxInFlight || queue_.empty() || !MayWrite()) {
+        std::deque<std::string>* queue = in_flight_ < kMaxInFlight ? NextQueue() : nullptr;
+        if (queue == nullptr || !MayWrite()) {
           return;
         }
         ++in_flight_;
-        key = std::move(queue_.front());
-        queue_.pop_front();
+        key = std::move(queue->front());
+        queue->pop_front();
         Pending& pending = pending_[key];
         pending.queued = false;
         pending.flying = true;
@@ -236,7 +278,7 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
     }
     pending.attempts = 0;
     if (pending.queued) {
-      queue_.push_back(key);
+      QueueOf(pending).push_back(key);
     } else {
       pending_.erase(key);
     }
@@ -257,10 +299,10 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
     }
     pending.queued = true;
     if (again) {
-      queue_.push_front(key);
-      PumpAfter(std::max(backoff_.Next(), error.retry_after.value_or(milliseconds(0))));
+      QueueOf(pending).push_front(key);
+      PumpAfter(std::max(backoff_.Next(), error.retry_after.value_or(milliseconds(0))), timer_);
     } else {
-      queue_.push_back(key);
+      QueueOf(pending).push_back(key);
     }
   }
 
@@ -275,9 +317,12 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
   SteadyTime refilled_;
   Backoff backoff_{kRetry};
   std::unordered_map<std::string, Pending> pending_;
-  std::deque<std::string> queue_;  // keys, oldest first
+  std::deque<std::string> warnings_;  // keys, oldest first
+  std::deque<std::string> normals_;
+  bool resting_ = false;
   int in_flight_ = 0;
-  std::optional<TimerService::Id> timer_;  // of the back-off or of the next token
+  Timer timer_;       // of the back-off or of the next token: nothing is written before it
+  Timer rest_timer_;  // of the end of the oldest Normal event's rest
   int64_t dropped_ = 0;
   SteadyTime drop_logged_;
 };
@@ -296,6 +341,8 @@ class EventRecorderImpl final : public EventRecorder {
               std::string_view message) override {
     sender_->Record(object, type, reason, message);
   }
+
+  void SetResting(bool resting) override { sender_->SetResting(resting); }
 
  private:
   // Shared with the callbacks of requests that are under way.

@@ -29,7 +29,8 @@ enum class EventType { kNormal, kWarning };
 // Never blocks, and never crowds out other requests: at most two events are being written at any
 // time, and occurrences of one event that wait are written as one. While the API server cannot be
 // reached they wait in a bounded queue, of which the oldest is dropped (and counted in the log).
-// What the server refuses (403 in a namespace that is being terminated) is dropped. Thread safe.
+// What the server refuses (403 in a namespace that is being terminated) is dropped. Warnings go
+// first. Thread safe.
 class EventRecorder {
  public:
   // Drops what has not been written.
@@ -38,6 +39,9 @@ class EventRecorder {
                       EventType type,
                       std::string_view reason,
                       std::string_view message) = 0;
+  // While it is set, Normal events rest, each `longest_rest` at most: the server has something more
+  // urgent to do. Their times are those at which they were recorded.
+  virtual void SetResting(bool resting) = 0;
 };
 
 struct EventRecorderOptions {
@@ -46,6 +50,7 @@ struct EventRecorderOptions {
   double qps = 50;           // KubeletConfiguration.eventRecordQPS; 0: no limit
   int burst = 100;           // eventBurst
   size_t queue_size = 1000;  // different events that wait
+  milliseconds longest_rest{10'000};
 };
 
 // `client` and `timers` outlive it.

@@ -112,6 +112,8 @@ class PodController::Impl {
                                                 const Facts& facts,
                                                 const kube::Container& container,
                                                 const StartContainer& action);
+  // Pods that start go before what can be said later.
+  void NoteCrowd();
   // What the runtime calls the way in which this pod is to run.
   Result<std::string> HandlerOf(const kube::Pod& pod, const NodeContext& node) const;
   void RefreshThen(const std::string& uid, const std::string& operation, bool failed);

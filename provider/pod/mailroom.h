@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -47,7 +48,18 @@ class Mailroom {
   // Nothing is to be started any more.
   bool closed() const { return closed_; }
 
+  // Runs `step` unless the room is closed; Close() waits for it. Completions reach by it what does
+  // not outlive the controller's owner: the cache and the event recorder. It must not block.
+  template <class Step>
+  void WhileOpen(const Step& step) {
+    const std::shared_lock lock(open_mutex_);
+    if (!closed_) {
+      step();
+    }
+  }
+
   void Close() {
+    const std::unique_lock no_step(open_mutex_);
     const std::lock_guard lock(mutex_);
     closed_ = true;
     letters_.clear();
@@ -55,7 +67,8 @@ class Mailroom {
 
  private:
   WorkQueue queue_;
-  std::mutex mutex_;  // guards letters_
+  std::shared_mutex open_mutex_;  // shared while a step runs; before mutex_
+  std::mutex mutex_;              // guards letters_
   std::atomic<bool> closed_{false};
   std::unordered_map<std::string, std::vector<Letter>> letters_;
 };

@@ -48,9 +48,13 @@ struct ContainerCreation : std::enable_shared_from_this<ContainerCreation> {
       return;
     }
     id = std::move(*made);
-    events.Normal(*pod, config.metadata.name, "Created", "Container created");
+    Tell("Created", "Container created");
     client.StartContainer(
         id, [self = shared_from_this()](Status started) { self->OnStarted(std::move(started)); });
+  }
+
+  void Tell(const char* reason, const char* message) {
+    mail->WhileOpen([&] { events.Normal(*pod, config.metadata.name, reason, message); });
   }
 
   void OnStarted(Status started) {
@@ -58,7 +62,7 @@ struct ContainerCreation : std::enable_shared_from_this<ContainerCreation> {
       end(MadeStep::kStart, std::move(started));
       return;
     }
-    events.Normal(*pod, config.metadata.name, "Started", "Container started");
+    Tell("Started", "Container started");
     if (mail->closed()) {
       return;
     }
@@ -67,7 +71,8 @@ struct ContainerCreation : std::enable_shared_from_this<ContainerCreation> {
         self->end(MadeStep::kStatus, std::move(status).error());
         return;
       }
-      self->cache.NoteContainer(self->pod->meta.uid, self->sandbox, *status);
+      self->mail->WhileOpen(
+          [&] { self->cache.NoteContainer(self->pod->meta.uid, self->sandbox, *status); });
       self->end(MadeStep::kStatus, {});
     });
   }
@@ -243,7 +248,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const RemoveConta
   deps_.runtime.RemoveContainer(action.id, [this, mail = mail_, cache = &deps_.cache,
                                             uid = record.uid, action](const Status& result) {
     if (result) {
-      cache->NoteRemoved(action.id);
+      mail->WhileOpen([&] { cache->NoteRemoved(action.id); });
     }
     mail->Post(uid, [this, action, result](PodRecord& to) {
       if (result) {

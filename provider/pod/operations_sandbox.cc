@@ -105,18 +105,26 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const Creat
   creation->end = [this, mail = mail_, cache = &deps_.cache, uid = record.uid](
                       Result<cri::SandboxStatus> status, bool running) {
     if (status) {
-      cache->NoteSandbox(uid, *status);
+      mail->WhileOpen([&] { cache->NoteSandbox(uid, *status); });
     }
     mail->Post(uid, [this, running, status = std::move(status)](PodRecord& to) {
       OnSandboxCreated(to, status, running);
     });
   };
   creations_->Submit([creation] { creation->Begin(); });
+  NoteCrowd();
+}
+
+void PodController::Impl::NoteCrowd() {
+  const bool crowded = creations_->crowded();
+  writer_->SetCrowded(crowded);
+  deps_.recorder.SetResting(crowded);
 }
 
 void PodController::Impl::OnSandboxCreated(PodRecord& record,
                                            const Result<cri::SandboxStatus>& status,
                                            bool running) {
+  NoteCrowd();
   if (status) {
     record.operations.Succeed(kCreateSandboxOperation);
     return;
@@ -148,7 +156,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const StopS
       action.id, [this, mail = mail_, cache = &deps_.cache, uid = record.uid, action,
                   stopped](const Status& result) {
         if (result && stopped) {
-          cache->NoteSandbox(uid, *stopped);
+          mail->WhileOpen([&] { cache->NoteSandbox(uid, *stopped); });
         }
         mail->Post(uid, [this, action, result](PodRecord& to) {
           if (result) {
@@ -171,7 +179,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const RemoveSandb
                     action](const Status& result) {
     limiter->Done();
     if (result) {
-      cache->NoteRemoved(action.id);
+      mail->WhileOpen([&] { cache->NoteRemoved(action.id); });
     }
     mail->Post(uid, [this, action, result](PodRecord& to) {
       if (result) {

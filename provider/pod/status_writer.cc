@@ -61,6 +61,9 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
 
   void Submit(StatusUpdate update);
   void Forget(const std::string& uid);
+
+  void SetCrowded(bool crowded) { crowded_ = crowded; }
+
   void Close();
 
  private:
@@ -113,6 +116,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   std::set<Order> ready_;
   uint64_t sequence_ = 0;
   int in_flight_ = 0;
+  std::atomic<bool> crowded_{false};
 };
 
 void StatusWriter::Impl::Submit(StatusUpdate update) {
@@ -128,8 +132,9 @@ void StatusWriter::Impl::Submit(StatusUpdate update) {
       entry.known_version = version;
     }
     const bool repeated = entry.wanted && entry.update.urgency >= update.urgency;
+    const milliseconds soon = crowded_ ? options_.soon_when_crowded : options_.soon;
     const SteadyTime due =
-        clock_.Now() + (update.urgency == Urgency::kSoon ? options_.soon : milliseconds(0));
+        clock_.Now() + (update.urgency == Urgency::kSoon ? soon : milliseconds(0));
     // A pod that changes all the time is written every so often nevertheless.
     entry.due = entry.wanted && !entry.in_flight ? std::min(entry.due, due) : due;
     entry.update = std::move(update);
@@ -374,6 +379,10 @@ StatusWriter::~StatusWriter() {
 
 void StatusWriter::Submit(StatusUpdate update) {
   impl_->Submit(std::move(update));
+}
+
+void StatusWriter::SetCrowded(bool crowded) {
+  impl_->SetCrowded(crowded);
 }
 
 void StatusWriter::Forget(const std::string& uid) {

@@ -53,6 +53,7 @@ class StatusWriter {
   struct Options {
     int max_in_flight = 16;
     milliseconds soon{2000};
+    milliseconds soon_when_crowded{10'000};
     BackoffPolicy backoff{
         .initial = milliseconds(500), .max = milliseconds(10'000), .factor = 2.0, .jitter = 0.3};
   };
@@ -80,6 +81,9 @@ class StatusWriter {
 
   void Submit(StatusUpdate update);
   void Forget(const std::string& uid);
+  // While many pods start, kSoon waits longer: what it would say is overtaken, and costs the pods
+  // time.
+  void SetCrowded(bool crowded);
 
  private:
   class Impl;

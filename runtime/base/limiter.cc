@@ -30,4 +30,9 @@ void ConcurrencyLimiter::Done() {
   next();
 }
 
+bool ConcurrencyLimiter::crowded() const {
+  const std::lock_guard lock(mutex_);
+  return running_ > 1 || !waiting_.empty();
+}
+
 }  // namespace farlet

@@ -15,10 +15,12 @@ class ConcurrencyLimiter {
   // Runs `start` now or later. Whoever is started owes one Done().
   void Submit(std::function<void()> start);
   void Done();
+  // Whether more than one runs or waits.
+  bool crowded() const;
 
  private:
   const int limit_;
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   int running_ = 0;
   std::deque<std::function<void()>> waiting_;
 };

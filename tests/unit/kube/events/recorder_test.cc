@@ -50,6 +50,32 @@ TEST_F(RecorderTest, WritesAndCounts) {
   EXPECT_EQ(harness_.api.Requests("PATCH", "events"), 1);
 }
 
+TEST_F(RecorderTest, NormalEventsRestAndWarningsDoNot) {
+  recorder_->SetResting(true);
+  Record("web", "Container started");
+  recorder_->Record(Pod("web"), EventType::kWarning, "BackOff", "it fell");
+  ASSERT_TRUE(BecomesOne(1));
+  EXPECT_EQ(harness_.api.All(kEvents)[0]["type"], "Warning");
+  recorder_->SetResting(false);
+  EXPECT_TRUE(Eventually([&] { return Stored() == 2; }));
+}
+
+class ShortRestTest : public RecorderTest {
+ protected:
+  ShortRestTest()
+      : RecorderTest(
+            {.component = "kubelet", .host = "node-1", .longest_rest = milliseconds(5000)}) {}
+};
+
+TEST_F(ShortRestTest, EndsByItself) {
+  recorder_->SetResting(true);
+  Record("web", "Container started");
+  harness_.Advance(milliseconds(4999));
+  EXPECT_EQ(Stored(), 0U);
+  harness_.Advance(milliseconds(1));
+  EXPECT_TRUE(BecomesOne(1));
+}
+
 TEST_F(RecorderTest, BeginsAnewWhenTheEventHasExpired) {
   Record("web", "Container started");
   ASSERT_TRUE(BecomesOne(1));

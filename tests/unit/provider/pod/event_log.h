@@ -21,6 +21,8 @@ class EventLog final : public kube::EventRecorder {
     events_.push_back({object, std::string(reason) + ": " + std::string(message)});
   }
 
+  void SetResting(bool) override {}
+
   std::vector<std::string> Of(const std::string& pod) const {
     std::vector<std::string> texts;
     const std::lock_guard lock(mutex_);

@@ -116,6 +116,17 @@ TEST_F(StatusWriterTest, StatusOnTheWayIsWrittenWhenNothingBetterComes) {
   EXPECT_TRUE(Eventually([&] { return Reports(Kind::kAccepted) == 1; }));
 }
 
+TEST_F(StatusWriterTest, StatusOnTheWayWaitsLongerWhileManyPodsStart) {
+  writer_.SetCrowded(true);
+  StatusUpdate early = Update("a", "Pending", Urgency::kSoon);
+  early.status["message"] = "x";
+  writer_.Submit(early);
+  api_.Advance(milliseconds(9999));
+  EXPECT_EQ(Patches(), 0);
+  api_.Advance(milliseconds(1));
+  EXPECT_TRUE(Eventually([&] { return Reports(Kind::kAccepted) == 1; }));
+}
+
 TEST_F(StatusWriterTest, RetriesForEverAndTheNewestWins) {
   api_.api.InjectFault({.verb = "PATCH", .times = 3, .status = 500});
   writer_.Submit(Update("a", "Running", Urgency::kNow));
