@@ -71,7 +71,7 @@ std::string FormatCniConfig(const CniConfig& config) {
                         {"bridge", bridge},
                         {"isGateway", true},
                         {"forceAddress", true},
-                        {"ipMasq", true},
+                        {"ipMasq", false},
                         {"hairpinMode", true},
                         {"ipam", std::move(ipam)}},
                    Json{{"type", "portmap"}, {"capabilities", Json{{"portMappings", true}}}}});
@@ -79,13 +79,18 @@ std::string FormatCniConfig(const CniConfig& config) {
   return list.dump(2) + "\n";
 }
 
-Result<bool> WriteCniConfig(const CniConfig& config) {
-  if (config.pod_cidrs.empty()) {
+Status CheckPodCidrs(const std::vector<std::string>& pod_cidrs) {
+  if (pod_cidrs.empty()) {
     return InvalidArgument("CNI configuration: the node has no pod CIDR");
   }
-  for (const std::string& cidr : config.pod_cidrs) {
+  for (const std::string& cidr : pod_cidrs) {
     FARLET_TRY(CheckCidr(cidr));
   }
+  return {};
+}
+
+Result<bool> WriteCniConfig(const CniConfig& config) {
+  FARLET_TRY(CheckPodCidrs(config.pod_cidrs));
   const std::string text = FormatCniConfig(config);
   const std::filesystem::path path = config.folder / kFileName;
   if (const Result<std::string> known = ReadFile(path); known && *known == text) {

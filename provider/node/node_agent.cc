@@ -3,6 +3,7 @@
 #include "kube/lease/lease_keeper.h"
 #include "kube/watch/gate.h"
 #include "provider/node/cni_config.h"
+#include "provider/node/masquerade.h"
 #include "provider/node/node_object.h"
 #include "provider/node/pressure_monitor.h"
 #include "provider/node/registration.h"
@@ -22,6 +23,8 @@ namespace {
 
 using kube::Json;
 
+// Somebody may have flushed the rules.
+constexpr milliseconds kNetworkResync{60'000};
 constexpr BackoffPolicy kCniRetry{.initial = milliseconds(500), .max = milliseconds(30'000)};
 
 std::string TextAt(const Json& object, const Json::json_pointer& where) {
@@ -95,7 +98,7 @@ class NodeAgent::Impl {
   SteadyTime last_heartbeat() const { return lease_.last_renewal(); }
 
  private:
-  // Writes the CNI configuration on the timer's thread, again and again until it is written.
+  // Configures the pods' network on the timer's thread: until it is done, and now and then anew.
   class Network : public std::enable_shared_from_this<Network> {
    public:
     explicit Network(Impl& agent) : agent_(agent) {}
@@ -138,7 +141,7 @@ class NodeAgent::Impl {
         cidrs = cidrs_;
       }
       if (const Status written = agent_.ConfigureNetwork(cidrs); !written) {
-        log::Error("cannot write the CNI configuration, trying again",
+        log::Error("cannot configure the pods' network, trying again",
                    {{"error", written.error()}});
         const std::lock_guard lock(mutex_);
         if (!timer_) {
@@ -147,15 +150,20 @@ class NodeAgent::Impl {
         return;
       }
       backoff_.Reset();
-      if (agent_.hooks_.on_pod_cidrs) {
+      if (agent_.hooks_.on_pod_cidrs && std::exchange(told_, cidrs) != cidrs) {
         agent_.hooks_.on_pod_cidrs(cidrs);
+      }
+      const std::lock_guard lock(mutex_);
+      if (!timer_) {
+        Schedule(kNetworkResync);
       }
     }
 
     Impl& agent_;
     kube::Gate gate_;
     Backoff backoff_{kCniRetry};
-    std::mutex mutex_;  // guards all below
+    std::vector<std::string> told_;  // of Apply() only
+    std::mutex mutex_;               // guards all below
     std::vector<std::string> cidrs_;
     std::optional<TimerService::Id> timer_;
   };
@@ -215,6 +223,10 @@ class NodeAgent::Impl {
   Status ConfigureNetwork(const std::vector<std::string>& cidrs) {
     if (options_.cni_conf_dir.empty()) {
       return {};
+    }
+    FARLET_TRY(CheckPodCidrs(cidrs));
+    if (options_.masquerade) {
+      FARLET_TRY(ApplyMasquerade(BridgeName(options_.settings.name), cidrs));
     }
     FARLET_ASSIGN(const bool written, WriteCniConfig({.folder = options_.cni_conf_dir,
                                                       .data_dir = options_.cni_data_dir,

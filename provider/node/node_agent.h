@@ -21,6 +21,7 @@ struct NodeAgentOptions {
   std::vector<std::string> ips;        // InternalIP addresses, primary first
   std::filesystem::path cni_conf_dir;  // empty: somebody else configures CNI
   std::filesystem::path cni_data_dir;
+  bool masquerade = true;  // pods' traffic to the outside, when we configure CNI
 };
 
 struct NodeAgentHooks {

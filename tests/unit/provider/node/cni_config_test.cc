@@ -30,7 +30,7 @@ TEST_F(CniConfigTest, WritesABridgeNetwork) {
   EXPECT_EQ(bridge["type"], "bridge");
   EXPECT_EQ(bridge["bridge"], BridgeName("node-1"));
   EXPECT_EQ(bridge["isGateway"], true);
-  EXPECT_EQ(bridge["ipMasq"], true);
+  EXPECT_EQ(bridge["ipMasq"], false);
   EXPECT_EQ(bridge["ipam"], nlohmann::json::parse(R"({
     "type": "host-local", "dataDir": "/var/lib/farlet/cni",
     "ranges": [[{"subnet": "10.244.3.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]})"));

@@ -37,7 +37,8 @@ class NodeAgentTest : public ::testing::Test {
                  .architecture = "amd64"},
         .paths = {.proc = dir_.path(), .root_dir = dir_.path() / "absent"},
         .ips = {"10.0.0.1"},
-        .cni_conf_dir = dir_.path() / "net.d"};
+        .cni_conf_dir = dir_.path() / "net.d",
+        .masquerade = false};
     agent_ = std::make_unique<NodeAgent>(harness_.client, harness_.clock, harness_.timers, *events_,
                                          std::move(options),
                                          NodeAgentHooks{.runtime = [this] { return Runtime(); },
