@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <system_error>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The children first; what is in use stays.
-void RemoveTree(const fs::path& folder) {
+// The children first; what is in use stays. True when all of it has gone.
+bool RemoveTree(const fs::path& folder) {
   std::vector<fs::path> children;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
@@ -24,7 +25,7 @@ void RemoveTree(const fs::path& folder) {
   for (const fs::path& child : children) {
     RemoveTree(child);
   }
-  ::rmdir(folder.c_str());
+  return ::rmdir(folder.c_str()) == 0 || errno == ENOENT;
 }
 
 // Where the pod may be: its class is not known when only the runtime remembered it.
@@ -43,9 +44,9 @@ std::vector<fs::path> Parents(const NodeContext& node, const kube::Pod& pod) {
 
 }  // namespace
 
-void RemovePodCgroup(const NodeContext& node, const kube::Pod& pod, const fs::path& cgroup_mount) {
+bool RemovePodCgroup(const NodeContext& node, const kube::Pod& pod, const fs::path& cgroup_mount) {
   if (node.systemd_cgroups) {
-    return;
+    return true;
   }
   std::error_code error;
   // cgroup v2: one tree; v1: one tree for each controller.
@@ -56,13 +57,15 @@ void RemovePodCgroup(const NodeContext& node, const kube::Pod& pod, const fs::pa
       trees.push_back(entry.path());
     }
   }
+  bool gone = true;
   for (const fs::path& tree : trees) {
     for (const fs::path& parent : Parents(node, pod)) {
       if (fs::is_directory(tree / parent, error)) {
-        RemoveTree(tree / parent);
+        gone = RemoveTree(tree / parent) && gone;
       }
     }
   }
+  return gone;
 }
 
 }  // namespace farlet::pod

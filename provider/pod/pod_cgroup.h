@@ -9,8 +9,9 @@ namespace farlet::pod {
 
 // Removes the cgroup that held the pod's containers, which the runtime made as their parent and
 // leaves behind. With systemd cgroups the slice goes by itself. Only empty cgroups can be removed,
-// so a mistake costs nothing.
-void RemovePodCgroup(const NodeContext& node,
+// so a mistake costs nothing. Of the pod the UID is enough. True when none is left: false for a
+// moment after the last process has ended.
+bool RemovePodCgroup(const NodeContext& node,
                      const kube::Pod& pod,
                      const std::filesystem::path& cgroup_mount = "/sys/fs/cgroup");
 

@@ -28,6 +28,15 @@ Result<bool> HasPod(const kube::Json& list, const std::string& uid) {
   });
 }
 
+// The folder goes last: by it CollectFolders() finds what an agent that died here has left.
+Status RemoveTraces(const NodeContext& node, const kube::Pod& pod) {
+  RemovePodLogs(node, pod.meta.uid);
+  if (!RemovePodCgroup(node, pod)) {
+    return Unavailable("its control group is still in use");
+  }
+  return RemovePodDirectory(node, pod.meta.uid);
+}
+
 }  // namespace
 
 // The last step of a pod: true when nothing of it is left and the record is gone.
@@ -48,18 +57,15 @@ bool PodController::Impl::RemoveRest(PodRecord& record, const Facts&, const Plan
 }
 
 bool PodController::Impl::RemoveFiles(PodRecord& record) {
-  const NodeContext node = Node();
-  const Status removed = RemovePodDirectory(node, record.uid);
+  const Status removed = RemoveTraces(Node(), *record.pod);
   if (!removed) {
-    log::Warning("cannot remove the folder of a pod",
+    log::Warning("cannot remove what a pod left on the node, trying again",
                  {{"pod", record.pod->Format()}, {"error", removed.error()}});
     record.operations.Fail(kRemoveFiles, deps_.clock.Now());
     mail_->queue().AddAfter(record.uid,
                             *record.operations.RetryAt(kRemoveFiles) - deps_.clock.Now());
     return false;
   }
-  RemovePodLogs(node, record.uid);
-  RemovePodCgroup(node, *record.pod);
   return true;
 }
 
@@ -185,11 +191,11 @@ void PodController::Impl::CollectFolders() {
     if (informer_->ByUid(uid) || FindRecord(uid, false) != nullptr || deps_.cache.Get(uid)) {
       continue;
     }
-    const Status removed = RemovePodDirectory(node, uid);
-    if (removed) {
-      RemovePodLogs(node, uid);
-    } else {
-      log::Warning("cannot remove the folder of a pod that is gone", {{"error", removed.error()}});
+    kube::Pod pod;
+    pod.meta.uid = uid;
+    if (const Status removed = RemoveTraces(node, pod); !removed) {
+      log::Warning("cannot remove what a pod that is gone left on the node",
+                   {{"uid", uid}, {"error", removed.error()}});
     }
   }
 }
