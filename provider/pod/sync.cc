@@ -83,6 +83,13 @@ std::shared_ptr<const kube::Pod> PodOfRuntime(const std::string& uid,
   return pod;
 }
 
+// A container whose start ended with its caller, an agent that died in StartContainer. For
+// containerd it has failed to start; for us it has never been started.
+bool IsCutOff(const cri::ContainerStatus& status) {
+  return status.state == cri::ContainerState::kExited && status.reason == "StartError" &&
+         status.message.find("context canceled") != std::string::npos;
+}
+
 }  // namespace
 
 // The part of the pod's runtime that this agent made; null when there is none.
@@ -97,8 +104,9 @@ cri::PodRuntimePtr PodController::Impl::OwnRuntime(const std::string& uid) const
       own.insert(status.sandbox.id);
     }
   }
-  const bool all_containers = std::all_of(runtime->containers.begin(), runtime->containers.end(),
-                                          [&](const auto& c) { return own.contains(c.sandbox); });
+  const bool all_containers =
+      std::all_of(runtime->containers.begin(), runtime->containers.end(),
+                  [&](const auto& c) { return own.contains(c.sandbox) && !IsCutOff(c.status); });
   if (own.empty()) {
     return nullptr;
   }
@@ -108,6 +116,11 @@ cri::PodRuntimePtr PodController::Impl::OwnRuntime(const std::string& uid) const
   auto part = std::make_shared<cri::PodRuntime>(*runtime);
   std::erase_if(part->sandboxes, [&](const auto& s) { return !own.contains(s.sandbox.id); });
   std::erase_if(part->containers, [&](const auto& c) { return !own.contains(c.sandbox); });
+  for (cri::PodContainer& container : part->containers) {
+    if (IsCutOff(container.status)) {
+      container.status.state = cri::ContainerState::kCreated;
+    }
+  }
   return part;
 }
 

@@ -53,7 +53,7 @@ def namespace(cluster: Cluster, used_namespaces: list[str], request: pytest.Fixt
     kubectl = Kubectl(cluster, name)
     kubectl("create", "namespace", name)
     # A pod that is posted before its account exists is refused.
-    wait_until("the default account exists", lambda: kubectl.find("serviceaccount", "default"), 30)
+    wait_until("the default account exists", lambda: kubectl.find("serviceaccount", "default"), 120)
     request.node.farlet_namespace = name
     yield name
     used_namespaces.append(name)

@@ -290,6 +290,8 @@ void FakeCriServer::KillSandbox(const std::string& sandbox_id) {
 }
 
 void FakeCriServer::LoseTask(const std::string& container_id) {
+  impl_->backend().runtime.FailStart(container_id,
+                                     "failed to create containerd task: context canceled");
   const std::lock_guard lock(impl_->backend().mutex);
   impl_->backend().lost_tasks[container_id] = true;
 }

@@ -145,8 +145,9 @@ class FakeCriServer {
   void OutOfMemory(const std::string& container_id);
   // The sandbox's own process died.
   void KillSandbox(const std::string& sandbox_id);
-  // As containerd does when its caller dies in the middle of StartContainer: a task that runs
-  // and that CRI does not know of. Removing the container fails until the task is ended.
+  // As containerd does when its caller dies in the middle of StartContainer: for CRI the start has
+  // failed, and there is a task that runs and that CRI does not know of. Removing the container
+  // fails until the task is ended.
   void LoseTask(const std::string& container_id);
   // How many of them there are.
   size_t LostTasks() const;

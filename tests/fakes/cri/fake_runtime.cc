@@ -336,6 +336,19 @@ void FakeRuntime::Log(const std::string& id, const std::string& line, const std:
   }
 }
 
+void FakeRuntime::FailStart(const std::string& id, const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  const auto found = containers_.find(id);
+  if (found != containers_.end()) {
+    FakeContainer& container = found->second;
+    container.state = cri::ContainerState::kExited;
+    container.finished_at = clock_.WallNow();
+    container.exit_code = 128;
+    container.reason = "StartError";
+    container.message = message;
+  }
+}
+
 void FakeRuntime::SetState(const std::string& id, cri::ContainerState state) {
   const std::lock_guard lock(mutex_);
   FakeContainer& container = containers_.at(id);

@@ -91,6 +91,8 @@ class FakeRuntime {
   void OutOfMemory(const std::string& id);
   void KillSandbox(const std::string& id);
   void Log(const std::string& id, const std::string& line, const std::string& stream);
+  // Its start has failed with this message, as CRI tells it.
+  void FailStart(const std::string& id, const std::string& message);
   // Forces a state, for containers that nobody started.
   void SetState(const std::string& id, cri::ContainerState state);
 

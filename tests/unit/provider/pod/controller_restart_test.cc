@@ -152,6 +152,27 @@ INSTANTIATE_TEST_SUITE_P(
                       Stage{"AfterRemove", "RemovePodSandbox", When::kAfter}),
     [](const auto& test) { return std::string(test.param.name); });
 
+// Seen with containerd 1.6: it gives the start up when the agent is killed, half-way.
+TEST_F(ControllerRestartTest, StartThatDiedWithTheAgentIsNoRestart) {
+  runtime_.Inject({.rpc = "StartContainer", .hold = true});
+  StartAgent();
+  Put(PodSpec("web"));
+  ASSERT_TRUE(Eventually([&] { return runtime_.Held("StartContainer") == 1; }));
+  const std::string first = ContainerId("web");
+  StopAgent();
+  runtime_.ClearFaults();
+  ASSERT_TRUE(Eventually([&] { return runtime_.Held("StartContainer") == 0; }));
+  runtime_.LoseTask(first);
+  StartAgent();
+  ASSERT_TRUE(WaitReady("web"));
+  EXPECT_NE(ContainerId("web"), first);
+  EXPECT_EQ((*api_.Find(Path("web")))["status"]["containerStatuses"][0]["restartCount"], 0);
+  EXPECT_EQ(runtime_.LostTasks(), 0U);
+  Delete("web");
+  EXPECT_TRUE(WaitGone("web"));
+  EXPECT_TRUE(WaitClean());
+}
+
 TEST_F(ControllerRestartTest, DeletionWhilePulling) {
   runtime_.AddRemoteImage("far:1", {.pull_takes = seconds(2)});
   Json pod = PodSpec("web");
