@@ -27,9 +27,11 @@ class Process:
     def alive(self) -> bool:
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
+            threads = len(os.listdir(f"/proc/{self.pid}/task"))
         except (FileNotFoundError, ProcessLookupError):
             return False
-        return state != "Z"
+        # The first thread is a zombie while others still end, and until then sockets stay open.
+        return state != "Z" or threads > 1
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Returns when it is gone."""
