@@ -8,6 +8,15 @@
 namespace farlet::pod {
 namespace {
 
+// A status of the API that tells of an instance which ran, not only of one that was made.
+bool HasRun(const nlohmann::json& status) {
+  const auto has = [&](const char* pointer) {
+    return status.contains(nlohmann::json::json_pointer(pointer));
+  };
+  return !status.value("containerID", "").empty() &&
+         (has("/state/running") || has("/state/terminated") || has("/lastState/terminated"));
+}
+
 // What the API server last heard of a container that the runtime may have forgotten.
 uint32_t NextRestartCountByApi(const kube::Pod& pod, const std::string& container) {
   if (!pod.raw) {
@@ -19,9 +28,7 @@ uint32_t NextRestartCountByApi(const kube::Pod& pod, const std::string& containe
       continue;
     }
     for (const nlohmann::json& status : pod.raw->at(pointer)) {
-      const bool ran = status.is_object() && status.value("name", "") == container &&
-                       !status.value("containerID", "").empty();
-      if (ran) {
+      if (status.is_object() && status.value("name", "") == container && HasRun(status)) {
         return status.value("restartCount", 0u) + 1;
       }
     }

@@ -163,6 +163,15 @@ TEST_F(ControllerRestartTest, StartThatDiedWithTheAgentIsNoRestart) {
   runtime_.ClearFaults();
   ASSERT_TRUE(Eventually([&] { return runtime_.Held("StartContainer") == 0; }));
   runtime_.LoseTask(first);
+  // The API server may have heard of it, but never that it ran.
+  Json pod = *api_.Find(Path("web"));
+  pod["status"]["containerStatuses"] = {
+      {{"name", "main"},
+       {"containerID", "containerd://" + first},
+       {"restartCount", 0},
+       {"state", {{"waiting", {{"reason", "ContainerCreating"}}}}},
+       {"lastState", Json::object()}}};
+  Put(pod);
   StartAgent();
   ASSERT_TRUE(WaitReady("web"));
   EXPECT_NE(ContainerId("web"), first);

@@ -240,10 +240,13 @@ TEST_F(PlanTest, CrashLoopHoldsBack) {
 TEST_F(PlanTest, RestartCountSurvivesALostContainer) {
   AddSandbox("s");
   ImageIsThere("c");
-  pod_.raw = std::make_shared<const nlohmann::json>(nlohmann::json{
-      {"status",
-       {{"containerStatuses",
-         {{{"name", "c"}, {"containerID", "containerd://x"}, {"restartCount", 5}}}}}}});
+  pod_.raw = std::make_shared<const nlohmann::json>(
+      nlohmann::json{{"status",
+                      {{"containerStatuses",
+                        {{{"name", "c"},
+                          {"containerID", "containerd://x"},
+                          {"restartCount", 5},
+                          {"state", {{"running", nlohmann::json::object()}}}}}}}}});
   EXPECT_EQ(Actions(), (Words{"start c #6 in s"}));
 }
 
