@@ -1,0 +1,5 @@
+"""What goes wrong and is told in one line."""
+
+
+class Failure(Exception):
+    pass

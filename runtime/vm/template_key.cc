@@ -1,0 +1,22 @@
+#include "runtime/vm/template_key.h"
+
+#include "runtime/vm/sha256.h"
+
+#include <fmt/format.h>
+
+namespace farlet::vm {
+
+std::string TemplateKey(const MachineSpec& spec, const TemplateInputs& inputs) {
+  Sha256 digest;
+  digest.UpdateField(inputs.boot_id);
+  digest.UpdateField(inputs.qemu_fingerprint);
+  digest.UpdateField(inputs.files.kernel_sha256);
+  digest.UpdateField(inputs.files.initramfs_sha256);
+  digest.UpdateField(inputs.handshake_version);
+  for (const std::string& argument : QemuArguments(spec, MemoryKind::kClone)) {
+    digest.UpdateField(argument);
+  }
+  return fmt::format("{}mib-{}cpu-{}", spec.size.memory_mib, spec.size.vcpus, digest.FinishHex());
+}
+
+}  // namespace farlet::vm

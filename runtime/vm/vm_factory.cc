@@ -1,0 +1,204 @@
+#include "runtime/vm/vm_factory.h"
+
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/base/undo.h"
+#include "runtime/vm/boot_files.h"
+#include "runtime/vm/builder_cgroup.h"
+#include "runtime/vm/null_tap.h"
+#include "runtime/vm/qemu_vm.h"
+#include "runtime/vm/template_key.h"
+#include "runtime/vm/template_store.h"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace farlet::vm {
+namespace {
+
+using std::chrono::steady_clock;
+
+// A busy host boots slowly; a guest that dies is noticed at once.
+constexpr std::chrono::seconds kBootDeadline{20};
+// For somebody else's build of the same template, or of another.
+constexpr std::chrono::seconds kBuildDeadline{30};
+
+Result<UniqueFd> Duplicate(const UniqueFd& fd) {
+  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) {
+    return ErrnoError(errno, "duplicate the tap's descriptor");
+  }
+  return copy;
+}
+
+Result<VmOptions> Copy(const VmOptions& options) {
+  VmOptions copy{.size = options.size,
+                 .cold_boot = options.cold_boot,
+                 .cgroup_procs = options.cgroup_procs,
+                 .work_dir = options.work_dir};
+  FARLET_ASSIGN(copy.tap, Duplicate(options.tap));
+  return copy;
+}
+
+class QemuFactory final : public VmFactory {
+ public:
+  QemuFactory(HostConfig config, Handshake handshake, TemplateInputs inputs)
+      : config_(std::move(config)),
+        handshake_(std::move(handshake)),
+        inputs_(std::move(inputs)),
+        templates_(config_.template_dir) {}
+
+  Status Prepare() {
+    FARLET_ASSIGN(acceleration_, ProbeAcceleration(config_));
+    return {};
+  }
+
+  Result<std::unique_ptr<Vm>> Start(VmOptions options) override;
+  Status EnsureTemplate(MachineSize size) override;
+
+  const Acceleration& acceleration() const override { return acceleration_; }
+
+ private:
+  MachineSpec SpecFor(MachineSize size) const {
+    return {size, acceleration_.kind, acceleration_.tsc_khz};
+  }
+
+  std::string KeyFor(const MachineSpec& spec) const { return TemplateKey(spec, inputs_); }
+
+  QemuLaunch LaunchOf(const MachineSpec& spec, MemoryKind memory, VmOptions options) const;
+  Result<Template> FindTemplate(const MachineSpec& spec);
+  Status BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const;
+  Result<std::unique_ptr<Vm>> Clone(const MachineSpec& spec, VmOptions options);
+  Result<std::unique_ptr<QemuVm>> Boot(QemuLaunch launch) const;
+
+  const HostConfig config_;
+  const Handshake handshake_;
+  const TemplateInputs inputs_;
+  TemplateStore templates_;
+  Acceleration acceleration_;
+};
+
+Result<std::unique_ptr<Vm>> QemuFactory::Start(VmOptions options) {
+  const MachineSpec spec = SpecFor(options.size);
+  if (!options.tap.valid()) {
+    FARLET_ASSIGN(options.tap, MakeNullTap());
+  }
+  if (!config_.cold_boot && !options.cold_boot) {
+    FARLET_ASSIGN(VmOptions copy, Copy(options));
+    auto clone = Clone(spec, std::move(copy));
+    if (clone) {
+      return clone;
+    }
+    log::Warning("no clone of a template, the VM boots instead", {{"error", clone.error()}});
+  }
+  FARLET_ASSIGN(std::unique_ptr<Vm> vm,
+                Boot(LaunchOf(spec, MemoryKind::kPrivate, std::move(options))));
+  return vm;
+}
+
+Status QemuFactory::EnsureTemplate(MachineSize size) {
+  const MachineSpec spec = SpecFor(size);
+  const Status good = templates_.Verify(KeyFor(spec), steady_clock::now() + kBuildDeadline);
+  if (good) {
+    return good;
+  }
+  FARLET_TRY(FindTemplate(spec));
+  return {};
+}
+
+QemuLaunch QemuFactory::LaunchOf(const MachineSpec& spec,
+                                 MemoryKind memory,
+                                 VmOptions options) const {
+  return {.qemu = config_.qemu,
+          .kernel = inputs_.files.kernel,
+          .initramfs = inputs_.files.initramfs,
+          .spec = spec,
+          .memory = memory,
+          .options = std::move(options)};
+}
+
+Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec) {
+  return templates_.OpenOrBuild(KeyFor(spec), uint64_t{spec.size.memory_mib} << 20,
+                                steady_clock::now() + kBuildDeadline, [&](TemplateDraft& draft) {
+                                  return Annotate(BuildTemplate(spec, draft), "build a template");
+                                });
+}
+
+Status QemuFactory::BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const {
+  const auto start = steady_clock::now();
+  FARLET_TRY(VerifyBootFiles(inputs_.files));
+  VmOptions options{.size = spec.size, .cgroup_procs = RootCgroupProcs("/sys/fs/cgroup")};
+  options.work_dir = config_.run_dir / fmt::format("build-{}", ::getpid());
+  FARLET_TRY(MakeDirectories(options.work_dir, 0700));
+  const std::filesystem::path folder = options.work_dir;
+  const Undo remove([&folder] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  });
+  FARLET_ASSIGN(options.tap, MakeNullTap());
+  QemuLaunch launch = LaunchOf(spec, MemoryKind::kTemplate, std::move(options));
+  FARLET_ASSIGN(launch.memory_file, Duplicate(draft.memory));
+  FARLET_ASSIGN(launch.state_file, Duplicate(draft.state));
+  FARLET_ASSIGN(const auto vm, Boot(std::move(launch)));
+  FARLET_TRY(vm->Save());
+  // Only then is the memory as it was saved, and nobody writes any more.
+  FARLET_TRY(vm->Kill());
+  const auto took = std::chrono::ceil<std::chrono::milliseconds>(steady_clock::now() - start);
+  log::Info("built a template", {{"memory_mib", spec.size.memory_mib},
+                                 {"vcpus", spec.size.vcpus},
+                                 {"milliseconds", took.count()}});
+  return {};
+}
+
+Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOptions options) {
+  FARLET_ASSIGN(Template saved, FindTemplate(spec));
+  QemuLaunch launch = LaunchOf(spec, MemoryKind::kClone, std::move(options));
+  launch.memory_file = std::move(saved.memory);
+  launch.state_file = std::move(saved.state);
+  auto vm = QemuVm::Launch(std::move(launch));
+  if (vm) {
+    return std::unique_ptr<Vm>(std::move(*vm));
+  }
+  // Was it the template? Then it is dropped, and the next pod builds another.
+  if (const Status good = templates_.Verify(KeyFor(spec), steady_clock::now() + kBuildDeadline);
+      !good) {
+    return Wrap(good.error().message, vm.error());
+  }
+  return vm.error();
+}
+
+Result<std::unique_ptr<QemuVm>> QemuFactory::Boot(QemuLaunch launch) const {
+  const auto deadline = steady_clock::now() + kBootDeadline;
+  FARLET_ASSIGN(std::unique_ptr<QemuVm> vm, QemuVm::Launch(std::move(launch)));
+  Status ready = vm->AwaitAgent(deadline);
+  if (ready && handshake_.run) {
+    ready = handshake_.run(vm->agent(), vm->files(), deadline);
+  }
+  if (!ready) {
+    return Wrap("boot a VM",
+                MakeError(ready.error().code,
+                          fmt::format("{} ({})", ready.error().message, vm->EndOrConsole())));
+  }
+  return vm;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VmFactory>> VmFactory::Create(HostConfig config, Handshake handshake) {
+  TemplateInputs inputs{.handshake_version = handshake.version};
+  FARLET_ASSIGN(inputs.files, FindBootFiles(config));
+  FARLET_ASSIGN(inputs.qemu_fingerprint, FingerprintOf(config.qemu));
+  FARLET_ASSIGN(inputs.boot_id, ReadFile("/proc/sys/kernel/random/boot_id", 256));
+  auto factory =
+      std::make_unique<QemuFactory>(std::move(config), std::move(handshake), std::move(inputs));
+  FARLET_TRY(factory->Prepare());
+  return std::unique_ptr<VmFactory>(std::move(factory));
+}
+
+}  // namespace farlet::vm

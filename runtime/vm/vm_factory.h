@@ -1,0 +1,47 @@
+#pragma once
+
+#include "runtime/vm/acceleration.h"
+#include "runtime/vm/host_config.h"
+#include "runtime/vm/vm.h"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace farlet::vm {
+
+// What this module cannot know about the guest's two ports. `run` talks to a booted guest over
+// blocking host ends until it is ready: a first Hello to the agent, FUSE_INIT for the guest that
+// mounts its share. It must read every answer that it causes, and leave the descriptors open. It
+// runs once for a template (its clones inherit the state) and once for every cold boot.
+struct Handshake {
+  std::function<Status(int agent, int files, std::chrono::steady_clock::time_point deadline)> run;
+  // Changes whenever the state it leaves in the guest does (e.g. what FUSE_INIT negotiates):
+  // templates made by another version are not used.
+  std::string version;
+};
+
+// Starts VMs on this host. Thread-safe, blocking.
+class VmFactory {
+ public:
+  // Reads and checks what `config` names, and decides on the acceleration (cached on disk).
+  // kFailedPrecondition when this host cannot run a VM, with the reason.
+  static Result<std::unique_ptr<VmFactory>> Create(HostConfig config, Handshake handshake);
+
+  VmFactory() = default;
+  VmFactory(const VmFactory&) = delete;
+  VmFactory& operator=(const VmFactory&) = delete;
+  virtual ~VmFactory() = default;
+
+  // A clone of the size's template, which is built first if nobody did. Boots when templates are
+  // switched off or one cannot be built or restored (the log says why).
+  virtual Result<std::unique_ptr<Vm>> Start(VmOptions options) = 0;
+
+  // Builds the size's template if it is missing or stale, so that the first pod need not.
+  virtual Status EnsureTemplate(MachineSize size) = 0;
+
+  virtual const Acceleration& acceleration() const = 0;
+};
+
+}  // namespace farlet::vm

@@ -1,0 +1,70 @@
+#include "runtime/vm/disk/file_lock.h"
+
+#include "tests/unit/runtime/vm/disk/temp_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <future>
+
+namespace farlet::disk {
+namespace {
+
+class FileLockTest : public testing::Test {
+ protected:
+  bool CanTake(LockKind kind) {
+    const auto lock = TryLock(path_, kind);
+    EXPECT_TRUE(lock);
+    return lock && *lock;
+  }
+
+  TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "lock";
+};
+
+TEST_F(FileLockTest, SharedOrExclusive) {
+  auto first = Lock(path_, LockKind::kShared);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(CanTake(LockKind::kShared));
+  EXPECT_FALSE(CanTake(LockKind::kExclusive));
+  first->Close();
+  const auto second = Lock(path_, LockKind::kExclusive);
+  EXPECT_FALSE(CanTake(LockKind::kShared));
+  const auto shared = MakeShared(*second, path_);
+  ASSERT_TRUE(shared);
+  EXPECT_TRUE(*shared);
+  EXPECT_TRUE(CanTake(LockKind::kShared));
+}
+
+TEST_F(FileLockTest, IsOnTheFileAtThePath) {
+  auto old = Lock(path_, LockKind::kExclusive);
+  ASSERT_TRUE(old);
+  auto waiting = std::async(std::launch::async, [&] { return Lock(path_, LockKind::kExclusive); });
+  ASSERT_TRUE(std::filesystem::remove(path_));
+  const auto gone = MakeShared(*old, path_);
+  ASSERT_TRUE(gone);
+  EXPECT_FALSE(*gone);
+  old->Close();
+  const auto lock = waiting.get();
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  EXPECT_FALSE(CanTake(LockKind::kShared));
+}
+
+TEST_F(FileLockTest, EndsWithAKilledProcess) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto lock = Lock(path_, LockKind::kExclusive);
+    ::raise(lock ? SIGKILL : SIGTERM);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  EXPECT_TRUE(CanTake(LockKind::kExclusive));
+}
+
+}  // namespace
+}  // namespace farlet::disk
