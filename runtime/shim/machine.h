@@ -1,0 +1,82 @@
+#pragma once
+
+#include "proto/guest/v1/guest.pb.h"
+#include "runtime/base/fd.h"
+#include "runtime/base/result.h"
+
+#include <sys/types.h>
+
+#include <compare>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace farlet::shim {
+
+// A mount of a container's root file system as containerd names it in Create.
+struct RootfsMount {
+  std::string type;
+  std::string source;
+  std::vector<std::string> options;
+};
+
+struct SharedPath {
+  std::filesystem::path host_path;
+  bool readonly = false;
+
+  auto operator<=>(const SharedPath&) const = default;
+};
+
+// What is known of a machine that runs.
+struct BootedMachine {
+  pid_t pid = 0;
+  UniqueFd agent;    // the host's end of the guest agent's port
+  int exit_fd = -1;  // readable when the machine is gone; borrowed
+  // What the guest has to be told first; without randomness and clock.
+  guest::v1::PrepareRequest identity;
+};
+
+// Takes a connection into the pod: the port that was dialled, AF_INET or AF_INET6, and the socket.
+// Called on any thread; must not block.
+using ConnectionHandler = std::function<void(uint16_t port, int family, UniqueFd connection)>;
+
+// The host's side of one pod: VM, network, disks, file server. All calls block, so they come from
+// the pool, never from the I/O thread; thread safe. Tests put a fake in its place.
+class Machine {
+ public:
+  Machine() = default;
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  // Releases everything.
+  virtual ~Machine() = default;
+
+  // Once. After an error nothing is left but what Release() removes.
+  virtual Result<BootedMachine> Boot() = 0;
+
+  // Makes the root file system reachable in the guest; topmost layer first.
+  virtual Result<std::vector<guest::v1::Layer>> PlaceRootfs(
+      const std::vector<RootfsMount>& mounts) = 0;
+
+  // Shows a file or folder of the host to the guest: the path below the file server's mount. What
+  // is read-only is so on the host, whatever the guest does. The same again is counted; each
+  // Share() has its Unshare().
+  virtual Result<std::string> Share(const SharedPath& path) = 0;
+  virtual void Unshare(const SharedPath& path) = 0;
+
+  // Hands TCP connections that the host makes to the pod's loopback addresses to `handler`.
+  virtual Status ForwardLoopback(ConnectionHandler handler) = 0;
+
+  virtual Status Pause() = 0;
+  virtual Status Resume() = 0;
+
+  // For people: why the machine is gone.
+  virtual std::string ExitReason() const = 0;
+  // Idempotent.
+  virtual Status Kill() = 0;
+  // Kill(), and all that was made on the host for it goes. Idempotent, quick.
+  virtual void Release() = 0;
+};
+
+}  // namespace farlet::shim

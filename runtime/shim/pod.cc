@@ -1,0 +1,185 @@
+#include "runtime/shim/pod.h"
+
+#include "runtime/base/log.h"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace farlet::shim {
+namespace asio = boost::asio;
+
+namespace {
+
+// First boots of a size build its template on the way.
+constexpr std::chrono::seconds kBootDeadline{30};
+constexpr size_t kSeedBytes = 64;
+constexpr size_t kMachineIdBytes = 16;
+
+Result<std::string> RandomBytes(size_t count) {
+  std::string bytes(count, '\0');
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(count)) {
+    return ErrnoError(errno, "get random bytes");
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Pod::Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock)
+    : threads_(threads), machine_(std::move(machine)), clock_(clock), deadline_(threads.io) {}
+
+void Pod::Boot() {
+  state_ = State::kBooting;
+  deadline_.expires_after(kBootDeadline);
+  deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self && self->state_ == State::kBooting) {
+      self->Fail(MakeError(Code::kDeadlineExceeded,
+                           fmt::format("the VM did not start within {} s", kBootDeadline.count())));
+    }
+  });
+  RunBlocking<BootedMachine>(
+      threads_, [machine = machine_] { return machine->Boot(); },
+      [self = shared_from_this()](Result<BootedMachine> booted) {
+        self->OnBooted(std::move(booted));
+      });
+}
+
+void Pod::WhenReady(StatusCallback done) {
+  if (state_ == State::kReady) {
+    done({});
+  } else if (state_ == State::kGone) {
+    done(failure_ ? *failure_ : Unavailable(reason_));
+  } else {
+    waiting_.push_back(std::move(done));
+  }
+}
+
+void Pod::OnBooted(Result<BootedMachine> booted) {
+  if (state_ != State::kBooting) {
+    return;  // too late, or killed meanwhile: the machine is released by whoever decided so
+  }
+  if (!booted) {
+    Fail(Wrap("start the VM", std::move(booted).error()));
+    return;
+  }
+  pid_ = booted->pid;
+  WatchMachine(booted->exit_fd);
+  const auto client = ttrpc::Client::Over(threads_.io, std::move(booted->agent));
+  client->OnEnd([weak = weak_from_this()](const Error& /*error*/) {
+    if (const auto self = weak.lock()) {
+      self->Lost();
+    }
+  });
+  agent_.emplace(client);
+  Prepare(std::move(booted->identity));
+}
+
+void Pod::Prepare(guest::v1::PrepareRequest identity) {
+  const Result<std::string> seed = RandomBytes(kSeedBytes);
+  const Result<std::string> machine_id = RandomBytes(kMachineIdBytes);
+  if (!seed || !machine_id) {
+    Fail(!seed ? seed.error() : machine_id.error());
+    return;
+  }
+  identity.set_seed(*seed);
+  identity.set_wall_time_ns(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.WallNow().time_since_epoch())
+          .count());
+  for (const char byte : *machine_id) {
+    *identity.mutable_machine_id() += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  }
+  agent_->Call<guest::v1::PrepareResponse>(
+      "Prepare", identity, kGuestDeadline,
+      [self = shared_from_this()](const Result<guest::v1::PrepareResponse>& prepared) {
+        if (self->state_ != State::kBooting) {
+          return;
+        }
+        if (!prepared) {
+          self->Fail(prepared.error());
+          return;
+        }
+        self->deadline_.cancel();
+        self->state_ = State::kReady;
+        for (const auto& done : std::exchange(self->waiting_, {})) {
+          done({});
+        }
+      });
+}
+
+void Pod::WatchMachine(int exit_fd) {
+  // The machine keeps its own; asio closes this one.
+  const int copy = ::fcntl(exit_fd, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) {
+    log::Warning("the VM's end is only seen by its connection",
+                 {{"error", ErrnoError(errno, "duplicate a descriptor")}});
+    return;
+  }
+  exit_.emplace(threads_.io, copy);
+  exit_->async_wait(asio::posix::stream_descriptor::wait_read,
+                    [weak = weak_from_this()](const boost::system::error_code& error) {
+                      const auto self = weak.lock();
+                      if (!error && self) {
+                        self->Gone(self->machine_->ExitReason());
+                      }
+                    });
+}
+
+void Pod::Fail(const Error& error) {
+  log::Error("the pod's VM is of no use", {{"error", error}});
+  failure_ = error;
+  Gone(error.message);
+}
+
+// Without its agent the guest cannot be told anything, so it has no right to go on.
+void Pod::Lost() {
+  if (state_ == State::kGone) {
+    return;
+  }
+  RunBlocking<void>(
+      threads_, [machine = machine_] { return machine->Kill(); },
+      [self = shared_from_this()](const Status& killed) {
+        if (!killed) {
+          log::Error("kill the VM", {{"error", killed.error()}});
+        }
+        self->Gone(self->machine_->ExitReason());
+      });
+}
+
+void Pod::Kill() {
+  if (state_ == State::kGone) {
+    return;
+  }
+  Lost();
+}
+
+void Pod::Gone(std::string reason) {
+  if (state_ == State::kGone) {
+    return;
+  }
+  const bool was_ready = state_ == State::kReady;
+  state_ = State::kGone;
+  reason_ = std::move(reason);
+  if (!failure_) {
+    failure_ = Unavailable("the pod's VM is gone: " + reason_);
+  }
+  deadline_.cancel();
+  exit_.reset();
+  if (agent_) {
+    agent_->Close();
+  }
+  for (const auto& done : std::exchange(waiting_, {})) {
+    done(*failure_);
+  }
+  if (was_ready && on_gone_) {
+    on_gone_(reason_);
+  }
+}
+
+}  // namespace farlet::shim

@@ -1,0 +1,227 @@
+#include "runtime/shim/serve_command.h"
+
+#include "runtime/base/clock.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/shim/cgroup.h"
+#include "runtime/shim/events.h"
+#include "runtime/shim/log_fifo.h"
+#include "runtime/shim/mountinfo.h"
+#include "runtime/shim/pod.h"
+#include "runtime/shim/port_forward.h"
+#include "runtime/shim/sha256.h"
+#include "runtime/shim/spec/pod_spec.h"
+#include "runtime/shim/state_file.h"
+#include "runtime/shim/task/task_service.h"
+#include "runtime/shim/vm_machine.h"
+#include "runtime/ttrpc/server.h"
+
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+namespace farlet::shim {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr size_t kPoolThreads = 3;
+constexpr std::chrono::milliseconds kFlushPatience{2000};
+constexpr size_t kNameDigits = 16;
+
+std::string Environment(const char* name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before there are threads
+  const char* const value = ::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// The path that the listening socket is bound to.
+std::filesystem::path SocketOf(int fd) {
+  sockaddr_un address{};
+  socklen_t size = sizeof(address);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the sockets API asks for it.
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return {};
+  }
+  return {static_cast<const char*>(address.sun_path)};
+}
+
+// One shim, from its parts to its end.
+class Shim {
+ public:
+  Shim(const CommandLine& line, std::filesystem::path bundle)
+      : line_(line), bundle_(std::move(bundle)), pool_(kPoolThreads), server_(io_), stop_(io_) {}
+
+  ~Shim() { pool_.join(); }
+
+  Shim(const Shim&) = delete;
+  Shim& operator=(const Shim&) = delete;
+
+  Status Run(UniqueFd listening) {
+    state_.socket = SocketOf(listening.get());
+    state_.shim = IdOf(::getpid()).value_or(ProcessId{});
+    const Result<Document> spec = ReadBundle(bundle_);
+    PodSpec pod;
+    std::optional<Error> refused;
+    if (auto read = spec ? ReadPodSpec(*spec, line_.id) : Result<PodSpec>(spec.error()); read) {
+      pod = std::move(*read);
+    } else {
+      // containerd learns it from Create, which is where it looks for reasons.
+      refused = std::move(read).error();
+    }
+    EnterPodCgroup(pod);
+    if (const Status written = WriteState(bundle_, state_); !written) {
+      log::Error("a killed shim will leave things behind", {{"error", written.error()}});
+    }
+    Assemble(std::move(pod));
+    server_.Listen(std::move(listening), {.peer_uid = ::getuid()});
+    refused ? pod_->Refuse(*refused) : pod_->Boot();
+    stop_.add(SIGTERM);
+    stop_.add(SIGINT);
+    stop_.async_wait([this](const boost::system::error_code& error, int /*signal*/) {
+      if (!error) {
+        ShutDown();
+      }
+    });
+    io_.run();
+    return {};
+  }
+
+ private:
+  void EnterPodCgroup(const PodSpec& pod) {
+    if (pod.cgroups_path.empty()) {
+      return;
+    }
+    const Result<std::filesystem::path> path = CgroupPath(pod.cgroups_path);
+    if (!path) {
+      log::Warning("the pod's cgroup is not used", {{"error", path.error()}});
+      return;
+    }
+    state_.cgroups = EnterCgroup(CgroupFolders(*path), ::getpid());
+  }
+
+  void Assemble(PodSpec pod) {
+    const std::string key = line_.address + "/" + line_.containerd_namespace + "/" + line_.id;
+    machine_ = std::make_shared<VmMachine>(
+        VmMachine::Options{.config = vm::HostConfigPath(""),
+                           .bundle = bundle_,
+                           .name = Sha256Hex(key).substr(0, kNameDigits),
+                           .pod = std::move(pod),
+                           .state = state_});
+    const Threads threads{.io = io_, .pool = pool_};
+    pod_ = std::make_shared<Pod>(threads, machine_, clock_);
+    events_ = std::make_shared<EventPublisher>(
+        io_, clock_,
+        EventPublisher::Options{.address = Environment("TTRPC_ADDRESS"),
+                                .containerd_namespace = line_.containerd_namespace});
+    service_ =
+        std::make_shared<TaskService>(TaskService::Parts{.threads = threads,
+                                                         .pod = pod_,
+                                                         .events = events_,
+                                                         .clock = clock_,
+                                                         .facts = facts_,
+                                                         .cgroup_v2 = IsUnifiedCgroup(),
+                                                         .on_shutdown = [this] { ShutDown(); }});
+    service_->Register(server_);
+    forwarder_ = std::make_shared<PortForwarder>(io_, pod_);
+    pod_->WhenReady([this](const Status& ready) {
+      if (ready) {
+        ForwardPorts();
+      }
+    });
+  }
+
+  // Off the way of the pod's start: nobody forwards a port before there is a container.
+  void ForwardPorts() {
+    RunBlocking<void>(
+        Threads{.io = io_, .pool = pool_},
+        [machine = machine_, weak = std::weak_ptr(forwarder_)] {
+          return machine->ForwardLoopback([weak](uint16_t port, int family, UniqueFd connection) {
+            if (const auto forwarder = weak.lock()) {
+              forwarder->Accept(port, family, std::move(connection));
+            }
+          });
+        },
+        [](const Status& started) {
+          if (!started) {
+            log::Warning("port-forward will not work", {{"error", started.error()}});
+          }
+        });
+  }
+
+  // containerd does not wait for long, so what it asked for has been answered by now.
+  void ShutDown() {
+    if (std::exchange(shutting_down_, true)) {
+      return;
+    }
+    events_->Flush(kFlushPatience, [this] {
+      RunBlocking<void>(
+          Threads{.io = io_, .pool = pool_},
+          [this]() -> Status {
+            machine_->Release();
+            RemoveEverything();
+            return {};
+          },
+          [this](const Status& /*removed*/) {
+            server_.Close();
+            io_.stop();
+          });
+    });
+  }
+
+  // Also what a shim that was killed would have left to `delete`.
+  void RemoveEverything() {
+    HostState left = ReadState(bundle_).value_or(state_);
+    LeaveCgroups(left.cgroups);
+    left.shim = {};  // not ourselves
+    ::unlink(left.socket.c_str());
+    if (const Status removed = RemoveHostState(left); removed) {
+      ::unlink(StatePath(bundle_).c_str());
+    }
+  }
+
+  const CommandLine& line_;
+  const std::filesystem::path bundle_;
+  const RealClock clock_;
+  const RealHostFacts facts_;
+  HostState state_;
+  asio::io_context io_;
+  asio::thread_pool pool_;
+  ttrpc::Server server_;
+  asio::signal_set stop_;
+  std::shared_ptr<VmMachine> machine_;
+  std::shared_ptr<Pod> pod_;
+  std::shared_ptr<EventPublisher> events_;
+  std::shared_ptr<TaskService> service_;
+  std::shared_ptr<PortForwarder> forwarder_;
+  bool shutting_down_ = false;
+};
+
+}  // namespace
+
+Status RunServe(const CommandLine& line) {
+  // Small and long-lived: arenas of their own for threads that hardly allocate cost more than they
+  // give.
+  ::mallopt(M_ARENA_MAX, 1);
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::filesystem::path bundle = std::filesystem::current_path();
+  LogToFifo(bundle / "log");
+  if (line.debug) {
+    log::SetLevel(log::Level::kDebug);
+  }
+  ::fcntl(kListenFd, F_SETFD, FD_CLOEXEC);
+  Shim shim(line, bundle);
+  return shim.Run(UniqueFd(kListenFd));
+}
+
+}  // namespace farlet::shim

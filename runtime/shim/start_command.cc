@@ -1,0 +1,171 @@
+#include "runtime/shim/start_command.h"
+
+#include "runtime/base/fd.h"
+#include "runtime/base/file.h"
+#include "runtime/shim/process_id.h"
+#include "runtime/shim/serve_command.h"
+#include "runtime/shim/socket.h"
+#include "runtime/shim/spec/pod_spec.h"
+#include "runtime/shim/start_input.h"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+// NOLINTNEXTLINE(readability-redundant-declaration): POSIX leaves it to the program.
+extern char** environ;
+
+namespace farlet::shim {
+namespace {
+
+constexpr size_t kMaxInput = 1u << 20;
+constexpr mode_t kAddressMode = 0600;
+
+std::string Environment(const char* name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread, and nobody changes it.
+  const char* const value = ::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Result<std::string> ReadInput() {
+  std::string input;
+  if (::isatty(STDIN_FILENO) == 1) {
+    return input;  // somebody tries it by hand
+  }
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return ErrnoError(errno, "read the standard input");
+    }
+    if (count == 0) {
+      return input;
+    }
+    input.append(buffer.data(), static_cast<size_t>(count));
+    if (input.size() > kMaxInput) {
+      return InvalidArgument("standard input: too long");
+    }
+  }
+}
+
+// Starts this executable again as the shim, with the listening socket as kListenFd and none of our
+// own descriptors: containerd reads our output to its end.
+Result<pid_t> Spawn(const CommandLine& line, const UniqueFd& listening, const UniqueFd& null) {
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    ::posix_spawn_file_actions_adddup2(&actions, null.get(), fd);
+  }
+  ::posix_spawn_file_actions_adddup2(&actions, listening.get(), kListenFd);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  std::vector<std::string> words = {"containerd-shim-farlet-v2",
+                                    "-namespace",
+                                    line.containerd_namespace,
+                                    "-id",
+                                    line.id,
+                                    "-address",
+                                    line.address};
+  if (line.debug) {
+    words.emplace_back("-debug");
+  }
+  words.emplace_back("serve");
+  std::vector<char*> arguments;
+  for (std::string& word : words) {
+    arguments.push_back(word.data());
+  }
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
+  const int error =
+      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) {
+    return ErrnoError(error, "start the shim");
+  }
+  return pid;
+}
+
+// A little more willing to be killed than containerd, as runc's shim is.
+void SetOomScore(pid_t shim) {
+  constexpr int kMaxScore = 1000;
+  const auto text = ReadFile(fmt::format("/proc/{}/oom_score_adj", ::getppid()), 32);
+  if (!text) {
+    return;
+  }
+  const int score = std::min(std::atoi(text->c_str()) + 1, kMaxScore);  // NOLINT(cert-err34-c)
+  const UniqueFd file(
+      ::open(fmt::format("/proc/{}/oom_score_adj", shim).c_str(), O_WRONLY | O_CLOEXEC));
+  const std::string value = std::to_string(score);
+  if (file.valid() && ::write(file.get(), value.data(), value.size()) < 0) {
+    return;  // nothing depends on it
+  }
+}
+
+Result<std::string> StartShim(const CommandLine& line,
+                              const StartInput& input,
+                              const std::filesystem::path& socket) {
+  auto listening = ListenUnix(socket);
+  if (!listening) {
+    // A start that was repeated: the one that is there does it.
+    if (listening.error().code == Code::kAlreadyExists) {
+      return "unix://" + socket.string();
+    }
+    return std::move(listening).error();
+  }
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.valid()) {
+    return ErrnoError(errno, "open /dev/null");
+  }
+  if (!input.config_path.empty()) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+    ::setenv("FARLET_VM_CONFIG", input.config_path.c_str(), 1);
+  }
+  auto pid = Spawn(line, *listening, null);
+  if (!pid) {
+    ::unlink(socket.c_str());
+    return std::move(pid).error();
+  }
+  SetOomScore(*pid);
+  FARLET_TRY(WriteFileAtomic("shim.pid", std::to_string(*pid), 0644));
+  return "unix://" + socket.string();
+}
+
+}  // namespace
+
+Result<std::string> RunStart(const CommandLine& line) {
+  FARLET_ASSIGN(const std::string bytes, ReadInput());
+  FARLET_ASSIGN(const StartInput input, ParseStartInput(bytes, line.id));
+  FARLET_ASSIGN(const Document spec, ReadBundle("."));
+  FARLET_ASSIGN(const Membership membership, MembershipOf(spec, line.id));
+  const std::filesystem::path folder =
+      input.socket_folder.empty() ? std::filesystem::path(kSocketFolder) : input.socket_folder;
+  FARLET_ASSIGN(const std::filesystem::path socket,
+                SocketPath(folder, line.address, line.containerd_namespace, membership.group));
+  std::string address = "unix://" + socket.string();
+  if (membership.kind == Membership::Kind::kContainer) {
+    if (const auto answers = ConnectUnix(socket); !answers) {
+      return Wrap("the shim of sandbox " + membership.group, answers.error());
+    }
+  } else {
+    FARLET_ASSIGN(address, StartShim(line, input, socket));
+  }
+  FARLET_TRY(WriteFileAtomic("address", address, kAddressMode));
+  return StartAnswer(address, Environment("MAX_SHIM_VERSION"));
+}
+
+}  // namespace farlet::shim

@@ -1,0 +1,351 @@
+#include "runtime/shim/vm_machine.h"
+
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/shim/file_server_process.h"
+#include "runtime/shim/handshake.h"
+#include "runtime/vm/disk/writable.h"
+#include "runtime/vm/net/pod_network.h"
+#include "runtime/vm/size_class.h"
+#include "runtime/vm/vm_factory.h"
+
+#include <fmt/format.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+namespace farlet::shim {
+namespace {
+
+using std::filesystem::path;
+
+constexpr mode_t kPrivateFolder = 0700;
+constexpr uint64_t kMilliPerCpu = 1000;
+
+void Describe(const net::PodNetwork& network, guest::v1::PrepareRequest& request) {
+  for (const auto& from : network.interfaces) {
+    auto& to = *request.add_interfaces();
+    to.set_name(from.name);
+    to.set_mac(from.mac);
+    to.set_mtu(from.mtu);
+    *to.mutable_addresses() = {from.addresses.begin(), from.addresses.end()};
+  }
+  for (const auto& from : network.routes) {
+    auto& to = *request.add_routes();
+    // "" would be taken for IPv4's where only a device is named.
+    const bool bare_default = from.destination.empty() && from.gateway.empty() && from.ipv6;
+    to.set_destination(bare_default ? "::/0" : from.destination);
+    to.set_gateway(from.gateway);
+    to.set_device(from.device);
+    to.set_source(from.source);
+    to.set_scope(from.scope);
+    to.set_onlink(from.onlink);
+    to.set_metric(from.metric);
+  }
+  for (const auto& from : network.neighbors) {
+    auto& to = *request.add_neighbors();
+    to.set_address(from.address);
+    to.set_device(from.device);
+    to.set_mac(from.mac);
+  }
+}
+
+}  // namespace
+
+std::vector<path> LowerDirs(const std::vector<std::string>& options) {
+  constexpr std::string_view kKey = "lowerdir=";
+  std::vector<path> folders;
+  for (const std::string& option : options) {
+    if (!option.starts_with(kKey)) {
+      continue;
+    }
+    std::string folder;
+    for (size_t i = kKey.size(); i <= option.size(); ++i) {
+      if (i == option.size() || option[i] == ':') {
+        if (!folder.empty()) {
+          folders.emplace_back(std::exchange(folder, {}));
+        }
+        continue;
+      }
+      if (option[i] == '\\' && i + 1 < option.size()) {
+        ++i;
+      }
+      folder += option[i];
+    }
+  }
+  return folders;
+}
+
+VmMachine::VmMachine(Options options) : options_(std::move(options)), state_(options_.state) {}
+
+VmMachine::~VmMachine() {
+  Release();
+}
+
+Status VmMachine::MakeFolders() {
+  const std::lock_guard lock(mutex_);
+  FARLET_ASSIGN(config_, vm::LoadHostConfig(options_.config));
+  state_.work_dir = config_.run_dir / "pods" / options_.name;
+  state_.disk = config_.cache_dir / "disks" / (options_.name + ".ext4");
+  state_.netns = options_.pod.netns;
+  FARLET_TRY(MakeDirectories(state_.disk.parent_path(), kPrivateFolder));
+  // A start that was cut short may have left them.
+  std::error_code ignored;
+  std::filesystem::remove_all(state_.work_dir, ignored);
+  std::filesystem::remove(state_.disk, ignored);
+  return MakeDirectories(state_.work_dir, kPrivateFolder);
+}
+
+Status VmMachine::Record() {
+  const std::lock_guard lock(mutex_);
+  return WriteState(options_.bundle, state_);
+}
+
+Result<VmMachine::Parts> VmMachine::MakeParts() {
+  Parts parts;
+  auto disk = std::async(std::launch::async, [this] {
+    const uint64_t bytes = options_.pod.ephemeral_bytes > 0 ? options_.pod.ephemeral_bytes
+                                                            : config_.ephemeral_storage_bytes;
+    return disk::CreateWritable(
+        state_.disk, bytes,
+        {.template_folder = config_.cache_dir / "templates", .slot_bytes = vm::kWritableSlotBytes});
+  });
+  auto shares = std::async(std::launch::async, [] { return files::ShareTree::Create(); });
+  if (!options_.pod.netns.empty()) {
+    parts.network = net::Attach(options_.pod.netns);
+  }
+  parts.disk = disk.get();
+  parts.shares = shares.get();
+  FARLET_TRY(Annotate(parts.disk, "writable disk"));
+  if (!parts.network) {
+    return Wrap("pod network", std::move(parts.network).error());
+  }
+  if (!parts.shares) {
+    return Wrap("file server", std::move(parts.shares).error());
+  }
+  return parts;
+}
+
+vm::MachineSize VmMachine::Size() const {
+  const vm::PodLimits limits{.memory_bytes = options_.pod.memory_limit,
+                             .milli_cpus = options_.pod.MilliCpus()};
+  const vm::PodLimits defaults{.memory_bytes = config_.default_memory_bytes,
+                               .milli_cpus = config_.default_vcpus * kMilliPerCpu};
+  return vm::SizeClassFor(limits, defaults, vm::ThisHost());
+}
+
+Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap) {
+  FARLET_ASSIGN(const auto factory, vm::VmFactory::Create(config_, GuestHandshake()));
+  vm::VmOptions vm_options;
+  vm_options.size = Size();
+  vm_options.tap = std::move(tap);
+  vm_options.work_dir = state_.work_dir;
+  // QEMU inherits the shim's cgroup.
+  FARLET_ASSIGN(std::unique_ptr<vm::Vm> vm, factory->Start(std::move(vm_options)));
+  return std::shared_ptr<vm::Vm>(std::move(vm));
+}
+
+Status VmMachine::StartFileServer(vm::Vm& vm) {
+  FARLET_ASSIGN(const pid_t pid, SpawnFileServer(vm.TakeFiles(), tree_->namespace_fd()));
+  const std::lock_guard lock(mutex_);
+  file_server_ = pid;
+  state_.file_server = IdOf(pid).value_or(ProcessId{});
+  return {};
+}
+
+Result<BootedMachine> VmMachine::Boot() {
+  FARLET_TRY(MakeFolders());
+  FARLET_TRY(Record());
+  FARLET_ASSIGN(Parts parts, MakeParts());
+  auto& interfaces = parts.network->interfaces;
+  UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap)));
+  {
+    const std::lock_guard lock(mutex_);
+    if (released_) {
+      return Cancelled("start the VM: the pod is being removed");
+    }
+    vm_ = vm;
+    tree_ = std::move(*parts.shares);
+    state_.qemu = IdOf(vm->pid()).value_or(ProcessId{});
+  }
+  FARLET_TRY(Annotate(StartFileServer(*vm), "file server"));
+  FARLET_TRY(Annotate(vm->AttachWritable(state_.disk), "writable disk"));
+  // QEMU has it open: from here on it goes when QEMU goes, however that ends.
+  ::unlink(state_.disk.c_str());
+  FARLET_TRY(Record());
+  return BootedMachine{.pid = vm->pid(),
+                       .agent = vm->TakeAgent(),
+                       .exit_fd = vm->exit_fd(),
+                       .identity = Identity(*parts.network)};
+}
+
+guest::v1::PrepareRequest VmMachine::Identity(const net::PodNetwork& network) const {
+  const PodSpec& pod = options_.pod;
+  guest::v1::PrepareRequest request;
+  request.set_hostname(pod.hostname);
+  Describe(network, request);
+  *request.mutable_sysctls() = {pod.sysctls.begin(), pod.sysctls.end()};
+  request.set_memory_limit_bytes(pod.memory_limit);
+  request.set_cpu_quota_us(pod.cpu_quota);
+  request.set_cpu_period_us(pod.cpu_period);
+  request.set_writable_device(vm::kWritableDevice);
+  return request;
+}
+
+Result<std::shared_ptr<vm::Vm>> VmMachine::Running() const {
+  const std::lock_guard lock(mutex_);
+  if (!vm_) {
+    return Unavailable("the VM does not run");
+  }
+  return vm_;
+}
+
+Result<guest::v1::Layer> VmMachine::PlaceImage(const std::vector<path>& lowerdirs) {
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  disk::ImageCache cache({.folder = config_.cache_dir / "images",
+                          .slot_bytes = vm::kImageSlotBytes,
+                          .max_bytes = config_.image_cache_bytes});
+  FARLET_ASSIGN(disk::LeasedImage image, cache.Ensure(lowerdirs));
+  FARLET_ASSIGN(const std::string device, vm->AttachImage(image.path));
+  guest::v1::Layer layer;
+  layer.set_image_device(device);
+  const std::lock_guard lock(mutex_);
+  // One that is attached already stays leased for the VM's life anyway.
+  const bool known = std::any_of(leases_.begin(), leases_.end(),
+                                 [&](const auto& lease) { return lease.path == image.path; });
+  if (!known) {
+    leases_.push_back(std::move(image));
+  }
+  return layer;
+}
+
+Result<guest::v1::Layer> VmMachine::PlaceShare(const path& folder) {
+  FARLET_ASSIGN(const std::string shared, Share({.host_path = folder, .readonly = true}));
+  guest::v1::Layer layer;
+  layer.set_share_path(shared);
+  return layer;
+}
+
+Result<std::vector<guest::v1::Layer>> VmMachine::PlaceRootfs(
+    const std::vector<RootfsMount>& mounts) {
+  if (mounts.size() != 1) {
+    return InvalidArgument(fmt::format("{} mounts: one is expected", mounts.size()));
+  }
+  const RootfsMount& mount = mounts.front();
+  std::vector<path> lowerdirs;
+  if (mount.type == "overlay") {
+    lowerdirs = LowerDirs(mount.options);
+  } else if (mount.type == "bind" || mount.type == "rbind") {
+    lowerdirs = {mount.source};
+  }
+  if (lowerdirs.empty()) {
+    return MakeError(Code::kUnimplemented,
+                     fmt::format("a mount of type {} cannot be brought into a VM", mount.type));
+  }
+  auto image = PlaceImage(lowerdirs);
+  if (image) {
+    return std::vector{std::move(*image)};
+  }
+  // No slot, no disk space, an image that is too large: slower, but it works.
+  log::Warning("a root file system goes through the file server", {{"error", image.error()}});
+  std::vector<guest::v1::Layer> layers;
+  for (const path& folder : lowerdirs) {
+    FARLET_ASSIGN(auto layer, PlaceShare(folder));
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+Result<std::string> VmMachine::Share(const SharedPath& path) {
+  const std::lock_guard lock(mutex_);
+  if (!tree_) {
+    return Unavailable("the file server does not run");
+  }
+  if (const auto found = shares_.find(path); found != shares_.end()) {
+    ++found->second.users;
+    return found->second.share.path;
+  }
+  FARLET_ASSIGN(files::Share share, tree_->Add(path.host_path, {.read_only = path.readonly}));
+  std::string shared = share.path;
+  shares_[path] = {.share = std::move(share), .users = 1};
+  return shared;
+}
+
+void VmMachine::Unshare(const SharedPath& path) {
+  const std::lock_guard lock(mutex_);
+  const auto found = shares_.find(path);
+  if (found == shares_.end() || --found->second.users > 0) {
+    return;
+  }
+  if (tree_) {
+    if (const Status removed = tree_->Remove(found->second.share.number); !removed) {
+      log::Warning("a share stays until the pod ends", {{"error", removed.error()}});
+    }
+  }
+  shares_.erase(found);
+}
+
+Status VmMachine::ForwardLoopback(ConnectionHandler handler) {
+  if (options_.pod.netns.empty()) {
+    return {};
+  }
+  FARLET_ASSIGN(auto forwarder,
+                net::LoopbackForwarder::Start(options_.pod.netns, std::move(handler)));
+  const std::lock_guard lock(mutex_);
+  forwarder_ = std::move(forwarder);
+  return {};
+}
+
+Status VmMachine::Pause() {
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  return vm->Pause();
+}
+
+Status VmMachine::Resume() {
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  return vm->Resume();
+}
+
+std::string VmMachine::ExitReason() const {
+  const Result<std::shared_ptr<vm::Vm>> vm = Running();
+  return vm ? (*vm)->ExitReason() : "it never ran";
+}
+
+Status VmMachine::Kill() {
+  const Result<std::shared_ptr<vm::Vm>> vm = Running();
+  return vm ? (*vm)->Kill() : Status();
+}
+
+void VmMachine::Release() {
+  std::shared_ptr<vm::Vm> vm;
+  std::unique_ptr<net::LoopbackForwarder> forwarder;
+  pid_t file_server = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    vm = std::move(vm_);
+    forwarder = std::move(forwarder_);
+    file_server = std::exchange(file_server_, 0);
+    tree_.reset();
+    shares_.clear();
+    leases_.clear();
+  }
+  if (vm) {
+    if (const Status killed = vm->Kill(); !killed) {
+      log::Error("kill the VM", {{"error", killed.error()}});
+    }
+  }
+  vm.reset();
+  forwarder.reset();
+  if (file_server > 0) {
+    ::kill(file_server, SIGKILL);
+    ::waitpid(file_server, nullptr, 0);
+  }
+}
+
+}  // namespace farlet::shim

@@ -1,0 +1,95 @@
+#pragma once
+
+#include "runtime/base/fd.h"
+#include "runtime/shim/machine.h"
+#include "runtime/shim/spec/pod_spec.h"
+#include "runtime/shim/state_file.h"
+#include "runtime/vm/disk/image_cache.h"
+#include "runtime/vm/files/share_tree.h"
+#include "runtime/vm/host_config.h"
+#include "runtime/vm/net/loopback_forwarder.h"
+#include "runtime/vm/net/pod_network.h"
+#include "runtime/vm/vm.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace farlet::shim {
+
+// The real thing: a QEMU microVM with tap, writable disk, image slots and file server.
+//
+// Boot() in this order, with what has no order at the same time:
+//
+//   tap and redirects ─┐
+//   share tree         ├─▶ VM (clone or boot) ─▶ file server on its port, writable disk attached
+//   writable disk      ┘
+class VmMachine final : public Machine {
+ public:
+  struct Options {
+    std::filesystem::path config;  // of the host; see vm::HostConfigPath
+    std::filesystem::path bundle;  // where HostState is kept
+    std::string name;              // unique on the host, a file name
+    PodSpec pod;
+    HostState state;  // what the shim has made before
+  };
+
+  explicit VmMachine(Options options);
+  ~VmMachine() override;
+
+  Result<BootedMachine> Boot() override;
+  Result<std::vector<guest::v1::Layer>> PlaceRootfs(
+      const std::vector<RootfsMount>& mounts) override;
+  Result<std::string> Share(const SharedPath& path) override;
+  void Unshare(const SharedPath& path) override;
+  Status ForwardLoopback(ConnectionHandler handler) override;
+  Status Pause() override;
+  Status Resume() override;
+  std::string ExitReason() const override;
+  Status Kill() override;
+  void Release() override;
+
+ private:
+  struct Entry {
+    files::Share share;
+    int users = 0;
+  };
+
+  // Parts that are made before the VM.
+  struct Parts {
+    Result<net::PodNetwork> network = net::PodNetwork();
+    Status disk;
+    Result<std::unique_ptr<files::ShareTree>> shares = std::unique_ptr<files::ShareTree>();
+  };
+
+  Status MakeFolders();
+  Status Record();
+  Result<Parts> MakeParts();
+  Result<std::shared_ptr<vm::Vm>> StartVm(UniqueFd tap);
+  Status StartFileServer(vm::Vm& vm);
+  guest::v1::PrepareRequest Identity(const net::PodNetwork& network) const;
+  vm::MachineSize Size() const;
+  Result<std::shared_ptr<vm::Vm>> Running() const;
+  Result<guest::v1::Layer> PlaceImage(const std::vector<std::filesystem::path>& lowerdirs);
+  Result<guest::v1::Layer> PlaceShare(const std::filesystem::path& folder);
+
+  const Options options_;
+  mutable std::mutex mutex_;  // guards all below
+  vm::HostConfig config_;
+  HostState state_;
+  std::shared_ptr<vm::Vm> vm_;
+  std::shared_ptr<files::ShareTree> tree_;
+  pid_t file_server_ = 0;
+  std::unique_ptr<net::LoopbackForwarder> forwarder_;
+  std::map<SharedPath, Entry> shares_;
+  std::vector<disk::LeasedImage> leases_;
+  bool released_ = false;
+};
+
+// Whom an overlay's "lowerdir=a:b:c" names, topmost first; what has no such option names nothing.
+// Backslashes escape colons.
+std::vector<std::filesystem::path> LowerDirs(const std::vector<std::string>& options);
+
+}  // namespace farlet::shim
