@@ -97,6 +97,8 @@ suite_integration() {
   run_ctest release integration "$1"
 }
 
+suite_vm() { run_ctest release vm "$1"; }
+
 # run_pytest REPORT ARGUMENT...: Debian's pytest, whatever else is installed on the machine.
 run_pytest() {
   local report=$1
