@@ -32,44 +32,10 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
-// logfmt: quoted where a reader could not tell where the value ends.
-void AppendValue(std::string& line, std::string_view value) {
-  const bool plain = !value.empty() && value.find_first_of(" \"=\n\r\t") == std::string_view::npos;
-  if (plain) {
-    line += value;
-    return;
-  }
-  line += '"';
-  for (const char letter : value) {
-    if (letter == '"' || letter == '\\') {
-      line += '\\';
-    }
-    if (letter == '\n') {
-      line += "\\n";
-    } else if (static_cast<unsigned char>(letter) >= 0x20) {
-      line += letter;
-    }
-  }
-  line += '"';
-}
-
 }  // namespace
 
 void SetLevel(Level level) {
   Logger().set_level(ToSpdlog(level));
-}
-
-bool SetLevel(std::string_view name) {
-  for (const auto& [text, level] : {std::pair{"debug", Level::kDebug},
-                                    {"info", Level::kInfo},
-                                    {"warning", Level::kWarning},
-                                    {"error", Level::kError}}) {
-    if (name == text) {
-      SetLevel(level);
-      return true;
-    }
-  }
-  return false;
 }
 
 void Write(Level level, std::string_view message, Fields fields) {
@@ -78,12 +44,7 @@ void Write(Level level, std::string_view message, Fields fields) {
     return;
   }
   std::string line(message);
-  for (const Field& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    AppendValue(line, field.value);
-  }
+  AppendFields(line, fields);
   logger.log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));
 }
 

@@ -41,6 +41,9 @@ bool SetLevel(std::string_view name);
 
 void Write(Level level, std::string_view message, Fields fields);
 
+// " key=value" for each, as logfmt: for implementations of Write().
+void AppendFields(std::string& line, Fields fields);
+
 inline void Debug(std::string_view message, Fields fields = {}) {
   Write(Level::kDebug, message, fields);
 }

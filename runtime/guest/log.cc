@@ -31,19 +31,6 @@ void SetLevel(Level level) {
   threshold = level;
 }
 
-bool SetLevel(std::string_view name) {
-  for (const auto& [text, level] : {std::pair{"debug", Level::kDebug},
-                                    {"info", Level::kInfo},
-                                    {"warning", Level::kWarning},
-                                    {"error", Level::kError}}) {
-    if (name == text) {
-      SetLevel(level);
-      return true;
-    }
-  }
-  return false;
-}
-
 void Write(Level level, std::string_view message, Fields fields) {
   if (level < threshold) {
     return;

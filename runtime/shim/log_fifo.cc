@@ -37,26 +37,6 @@ char Letter(Level level) {
   return '?';
 }
 
-// logfmt: quoted where a reader could not tell where the value ends.
-void AppendValue(std::string& line, std::string_view value) {
-  if (!value.empty() && value.find_first_of(" \"=\n\r\t") == std::string_view::npos) {
-    line += value;
-    return;
-  }
-  line += '"';
-  for (const char letter : value) {
-    if (letter == '"' || letter == '\\') {
-      line += '\\';
-    }
-    if (letter == '\n') {
-      line += "\\n";
-    } else if (static_cast<unsigned char>(letter) >= 0x20) {
-      line += letter;
-    }
-  }
-  line += '"';
-}
-
 void WriteLine(std::string line) {
   if (line.size() >= kMaxLine) {
     line.resize(kMaxLine - 4);
@@ -79,19 +59,6 @@ void SetLevel(Level level) {
   threshold = level;
 }
 
-bool SetLevel(std::string_view name) {
-  for (const auto& [text, level] : {std::pair{"debug", Level::kDebug},
-                                    {"info", Level::kInfo},
-                                    {"warning", Level::kWarning},
-                                    {"error", Level::kError}}) {
-    if (name == text) {
-      SetLevel(level);
-      return true;
-    }
-  }
-  return false;
-}
-
 void Write(Level level, std::string_view message, Fields fields) {
   if (level < threshold.load()) {
     return;
@@ -104,12 +71,7 @@ void Write(Level level, std::string_view message, Fields fields) {
   line += Letter(level);
   line += " farlet: ";
   line += message;
-  for (const Field& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    AppendValue(line, field.value);
-  }
+  AppendFields(line, fields);
   WriteLine(std::move(line));
 }
 

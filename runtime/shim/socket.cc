@@ -1,7 +1,7 @@
 #include "runtime/shim/socket.h"
 
 #include "runtime/base/file.h"
-#include "runtime/shim/sha256.h"
+#include "runtime/base/sha256.h"
 
 #include <fmt/format.h>
 

@@ -2,11 +2,11 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/sha256.h"
 #include "runtime/base/undo.h"
 #include "runtime/vm/boot_files.h"
 #include "runtime/vm/null_tap.h"
 #include "runtime/vm/qemu_vm.h"
-#include "runtime/vm/sha256.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -2,7 +2,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/file.h"
-#include "runtime/vm/sha256.h"
+#include "runtime/base/sha256.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "runtime/vm/template_key.h"
 
-#include "runtime/vm/sha256.h"
+#include "runtime/base/sha256.h"
 
 #include <fmt/format.h>
 

@@ -2,11 +2,11 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/sha256.h"
 #include "runtime/vm/disk/file_lock.h"
 #include "runtime/vm/disk/image_build.h"
 #include "runtime/vm/disk/image_paths.h"
 #include "runtime/vm/disk/manifest.h"
-#include "runtime/vm/disk/sha256.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "proto/containerd/bootstrap/v1/bootstrap.pb.h"
 #include "proto/containerd/runtimeoptions/v1/options.pb.h"
+#include "runtime/base/sha256.h"
 #include "runtime/shim/cli.h"
-#include "runtime/shim/sha256.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/start_input.h"
 
@@ -65,18 +65,6 @@ TEST(IdentifierTest, IsContainerds) {
   }
   EXPECT_TRUE(IsIdentifier(std::string(76, 'a')));
   EXPECT_FALSE(IsIdentifier(std::string(77, 'a')));
-}
-
-TEST(Sha256Test, IsThatOfTheStandard) {
-  EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(Sha256Hex(std::string(1000000, 'a')),
-            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-  // One byte before, at and after the length at which the padding needs a block of its own.
-  EXPECT_EQ(Sha256Hex(std::string(55, 'a')),
-            "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318");
-  EXPECT_EQ(Sha256Hex(std::string(56, 'a')),
-            "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a");
 }
 
 TEST(SocketTest, HasAPathOfItsOwnForEachPod) {

@@ -1,7 +1,6 @@
 #include "runtime/vm/disk/checksum.h"
 
 #include "runtime/base/fd.h"
-#include "runtime/vm/disk/sha256.h"
 #include "runtime/vm/disk/sparse_copy.h"
 #include "tests/unit/runtime/vm/disk/temp_folder.h"
 
@@ -22,15 +21,6 @@ std::span<const std::byte> BytesOf(const std::string& text) {
 
 uint32_t Standard(const std::string& text) {
   return ~Crc32c(~0U, BytesOf(text));
-}
-
-TEST(Sha256Test, PublishedVectors) {
-  EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(Sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(Sha256Hex(std::string(1'000'000, 'a')),
-            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(ChecksumTest, PublishedVectors) {

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-namespace farlet::vm {
+namespace farlet {
 
-// SHA-256 (FIPS 180-4). Of our own because the shim, which is there once a pod, would pay for a
-// whole crypto library in memory.
+// SHA-256 (FIPS 180-4), for names and checksums, not for secrets. Of our own because the shim,
+// which is there once a pod, would pay for a whole crypto library in memory.
 class Sha256 {
  public:
   void Update(std::span<const uint8_t> data);
@@ -28,4 +28,7 @@ class Sha256 {
   uint64_t total_ = 0;
 };
 
-}  // namespace farlet::vm
+// Of one text, as 64 hexadecimal digits.
+std::string Sha256Hex(std::string_view text);
+
+}  // namespace farlet

@@ -1,4 +1,4 @@
-#include "runtime/vm/sha256.h"
+#include "runtime/base/sha256.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstring>
 
-namespace farlet::vm {
+namespace farlet {
 namespace {
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
@@ -104,4 +104,10 @@ std::string Sha256::FinishHex() {
   return hex;
 }
 
-}  // namespace farlet::vm
+std::string Sha256Hex(std::string_view text) {
+  Sha256 digest;
+  digest.Update(text);
+  return digest.FinishHex();
+}
+
+}  // namespace farlet
