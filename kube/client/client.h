@@ -29,6 +29,10 @@ struct CallOptions {
   bool retry = true;
 };
 
+// How long a refusal (403) may only mean that the API server's Node authorizer has not yet heard,
+// from a watch of its own, of the pod that the node asks for. Until then it is no news for a user.
+inline constexpr seconds kAuthorizerLag{2};
+
 struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;
   std::string precondition_uid;  // empty: none

@@ -1,8 +1,8 @@
 #include "kube/events/recorder.h"
 
 #include "kube/events/correlator.h"
-#include "kube/watch/gate.h"
 #include "runtime/base/backoff.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <algorithm>
@@ -80,6 +80,10 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
       if (std::exchange(resting_, resting) == resting || resting) {
         return;
       }
+      calm_at_ = clock_.Now() + options_.calm;
+      if (rest_timer_) {
+        timers_.Cancel(*std::exchange(rest_timer_, std::nullopt));
+      }
     }
     Pump();
   }
@@ -124,12 +128,11 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
     if (!warnings_.empty() || normals_.empty()) {
       return warnings_.empty() ? nullptr : &warnings_;
     }
-    if (resting_) {
-      const auto left = pending_[normals_.front()].queued_at + options_.longest_rest - clock_.Now();
-      if (left > SteadyTime::duration(0)) {
-        PumpAfter(std::chrono::ceil<milliseconds>(left), rest_timer_);
-        return nullptr;
-      }
+    const SteadyTime rested = pending_[normals_.front()].queued_at + options_.longest_rest;
+    const auto left = (resting_ ? rested : std::min(rested, calm_at_)) - clock_.Now();
+    if (left > SteadyTime::duration(0)) {
+      PumpAfter(std::chrono::ceil<milliseconds>(left), rest_timer_);
+      return nullptr;
     }
     return &normals_;
   }
@@ -320,6 +323,7 @@ class EventSender : public std::enable_shared_from_this<EventSender> {
   std::deque<std::string> warnings_;  // keys, oldest first
   std::deque<std::string> normals_;
   bool resting_ = false;
+  SteadyTime calm_at_;  // a while after resting_ has ended
   int in_flight_ = 0;
   Timer timer_;       // of the back-off or of the next token: nothing is written before it
   Timer rest_timer_;  // of the end of the oldest Normal event's rest

@@ -39,8 +39,8 @@ class EventRecorder {
                       EventType type,
                       std::string_view reason,
                       std::string_view message) = 0;
-  // While it is set, Normal events rest, each `longest_rest` at most: the server has something more
-  // urgent to do. Their times are those at which they were recorded.
+  // While it is set and for `calm` after, Normal events rest, each `longest_rest` at most: the
+  // server has something more urgent to do. Their times are those at which they were recorded.
   virtual void SetResting(bool resting) = 0;
 };
 
@@ -50,7 +50,8 @@ struct EventRecorderOptions {
   double qps = 50;           // KubeletConfiguration.eventRecordQPS; 0: no limit
   int burst = 100;           // eventBurst
   size_t queue_size = 1000;  // different events that wait
-  milliseconds longest_rest{10'000};
+  milliseconds longest_rest{20'000};
+  milliseconds calm{1000};
 };
 
 // `client` and `timers` outlive it.

@@ -1,7 +1,7 @@
 #include "kube/lease/lease_keeper.h"
 
-#include "kube/watch/gate.h"
 #include "runtime/base/backoff.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 #include "runtime/base/time_format.h"
 

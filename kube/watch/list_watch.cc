@@ -1,6 +1,6 @@
 #include "kube/watch/list_watch.h"
 
-#include "kube/watch/gate.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <algorithm>

@@ -41,6 +41,7 @@ struct Anchor {
 
 struct Entry {
   int references = 0;
+  SteadyTime asked_since;
   SteadyTime unreferenced_since;
   ObjectCache::Lookup lookup = Unavailable("not read yet");
   bool answered = false;   // lookup is an object or "not found"
@@ -127,6 +128,7 @@ class ObjectCacheImpl final : public ObjectCache {
     }
     entry = std::make_shared<Entry>();
     entry->references = 1;
+    entry->asked_since = clock_.Now();
     entry->lookup = Unavailable(fmt::format("{} has not been read yet", Describe(key)));
     entry->watch = MakeWatch(key, entry);
     return entry;
@@ -144,9 +146,7 @@ class ObjectCacheImpl final : public ObjectCache {
     ListWatchOptions options;
     options.path = ResourcePath("v1", Resource(key.kind), key.object_namespace, {});
     options.query["fieldSelector"] = "metadata.name=" + key.name;
-    // The API server allows a node to read an object as soon as its own authorizer has seen the pod
-    // that refers to it, which may be a moment after we have.
-    options.backoff.initial = milliseconds(100);
+    options.backoff.initial = milliseconds(100);  // within kAuthorizerLag, soon
     const std::weak_ptr<Entry> weak = entry;
     options.on_error = [this, key, weak](const Error& error) { OnError(key, weak, error); };
     return std::make_unique<ListWatch>(
@@ -198,7 +198,9 @@ class ObjectCacheImpl final : public ObjectCache {
         return;
       }
       Error refusal = Wrap(Describe(key), error);
-      if (error.code != Code::kPermissionDenied && error.code != Code::kNotFound) {
+      const bool early = clock_.Now() - entry->asked_since < kAuthorizerLag;
+      const bool refused = error.code == Code::kPermissionDenied && !early;
+      if (!refused && error.code != Code::kNotFound) {
         refusal.code = Code::kUnavailable;
       }
       const bool same = !entry->lookup && entry->lookup.error().code == refusal.code &&

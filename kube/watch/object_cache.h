@@ -32,8 +32,9 @@ struct ObjectKey {
 class ObjectCache {
  public:
   // What is known: kUnavailable while the first answer is outstanding (or the server cannot be
-  // reached) and for what nobody refers to; kNotFound; kPermissionDenied and other refusals, while
-  // asking goes on; or the object. An object that was read once stays through later failures.
+  // reached, or refuses for no longer than kAuthorizerLag) and for what nobody refers to;
+  // kNotFound; kPermissionDenied while asking goes on; or the object. An object that was read once
+  // stays through later failures.
   using Lookup = Result<std::shared_ptr<const Json>>;
   // Called when the answer of Get(key) changed, without any lock of the cache held; must not block.
   using Listener = std::function<void(const ObjectKey& key)>;

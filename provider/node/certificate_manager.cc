@@ -1,9 +1,9 @@
 #include "provider/node/certificate_manager.h"
 
-#include "kube/watch/gate.h"
 #include "provider/node/certificate_request.h"
 #include "runtime/base/backoff.h"
 #include "runtime/base/file.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 #include "runtime/base/time_format.h"
 
@@ -64,10 +64,10 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
   Impl(const Clock& clock, TimerService& timers, CertificateManagerOptions options)
       : clock_(clock), timers_(timers), options_(std::move(options)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() {
-    kube::EnterStep(weak_from_this(), [](Impl& self) {
+    EnterStep(weak_from_this(), [](Impl& self) {
       self.ReadStored();
       self.Check();
     });
@@ -145,9 +145,8 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
     if (timer_) {
       timers_.Cancel(*timer_);
     }
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) { self.Look(); });
-    });
+    timer_ = timers_.After(
+        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Look(); }); });
   }
 
   // What there is to do now.
@@ -208,7 +207,7 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
         SigningRequest{
             .signer = options_.signer, .usages = options_.usages, .csr_pem = *std::move(csr)},
         [weak = weak_from_this()](Result<std::string> chain) {
-          kube::EnterStep(weak, [&](Impl& self) {
+          EnterStep(weak, [&](Impl& self) {
             const std::lock_guard lock(self.mutex_);
             self.answer_ = std::move(chain);
             self.LookAfter(milliseconds(0));
@@ -250,7 +249,7 @@ class CertificateManager::Impl : public std::enable_shared_from_this<Certificate
   const Clock& clock_;
   TimerService& timers_;
   const CertificateManagerOptions options_;
-  kube::Gate gate_;
+  Gate gate_;
 
   // Used by the one step that is running.
   Backoff backoff_{kRetry};

@@ -1,7 +1,7 @@
 #include "provider/node/certificate_request.h"
 
-#include "kube/watch/gate.h"
 #include "kube/watch/list_watch.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
@@ -64,7 +64,7 @@ class CertificateRequest::Impl : public std::enable_shared_from_this<Certificate
         request_(std::move(request)),
         done_(std::move(done)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() {
     const Json csr{{"apiVersion", kGroupVersion},
@@ -76,7 +76,7 @@ class CertificateRequest::Impl : public std::enable_shared_from_this<Certificate
                      {"usages", request_.usages}}}};
     client_.Create(kube::ResourcePath(kGroupVersion, kResource, {}, {}), csr, {.retry = false},
                    [weak = weak_from_this()](Result<Json> answer) {
-                     kube::EnterStep(weak, [&](Impl& self) { self.OnCreated(std::move(answer)); });
+                     EnterStep(weak, [&](Impl& self) { self.OnCreated(std::move(answer)); });
                    });
   }
 
@@ -109,7 +109,7 @@ class CertificateRequest::Impl : public std::enable_shared_from_this<Certificate
         [this](kube::ListWatch::Change change) { OnChange(change); });
     watch_->Start();
     timer_ = timers_.After(kPatience, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) {
+      EnterStep(weak, [](Impl& self) {
         self.Finish(MakeError(
             Code::kDeadlineExceeded,
             fmt::format("csr {}: not approved and signed within 15 minutes", self.name_)));
@@ -165,7 +165,7 @@ class CertificateRequest::Impl : public std::enable_shared_from_this<Certificate
   TimerService& timers_;
   const SigningRequest request_;
   const Callback<std::string> done_;
-  kube::Gate gate_;
+  Gate gate_;
   std::string name_;  // set before the watch starts
   std::mutex mutex_;  // guards all below
   bool finished_ = false;

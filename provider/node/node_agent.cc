@@ -1,7 +1,6 @@
 #include "provider/node/node_agent.h"
 
 #include "kube/lease/lease_keeper.h"
-#include "kube/watch/gate.h"
 #include "provider/node/cni_config.h"
 #include "provider/node/masquerade.h"
 #include "provider/node/node_object.h"
@@ -9,6 +8,7 @@
 #include "provider/node/registration.h"
 #include "provider/node/status_updater.h"
 #include "runtime/base/backoff.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
@@ -103,7 +103,7 @@ class NodeAgent::Impl {
    public:
     explicit Network(Impl& agent) : agent_(agent) {}
 
-    kube::Gate& gate() { return gate_; }
+    Gate& gate() { return gate_; }
 
     void Use(std::vector<std::string> cidrs) {
       const std::lock_guard lock(mutex_);
@@ -129,7 +129,7 @@ class NodeAgent::Impl {
         agent_.timers_.Cancel(*timer_);
       }
       timer_ = agent_.timers_.After(delay, [weak = weak_from_this()] {
-        kube::EnterStep(weak, [](Network& self) { self.Apply(); });
+        EnterStep(weak, [](Network& self) { self.Apply(); });
       });
     }
 
@@ -160,7 +160,7 @@ class NodeAgent::Impl {
     }
 
     Impl& agent_;
-    kube::Gate gate_;
+    Gate gate_;
     Backoff backoff_{kCniRetry};
     std::vector<std::string> told_;  // of Apply() only
     std::mutex mutex_;               // guards all below

@@ -1,9 +1,9 @@
 #include "provider/node/registration.h"
 
-#include "kube/watch/gate.h"
 #include "kube/watch/list_watch.h"
 #include "provider/node/node_patch.h"
 #include "runtime/base/backoff.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
@@ -55,7 +55,7 @@ class Registration::Impl : public std::enable_shared_from_this<Registration::Imp
           OnChange(std::move(change));
         }) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() { Register(); }
 
@@ -82,7 +82,7 @@ class Registration::Impl : public std::enable_shared_from_this<Registration::Imp
 
   Callback<Json> Then(void (Impl::*step)(Result<Json>)) {
     return [weak = weak_from_this(), step](Result<Json> answer) {
-      kube::EnterStep(weak, [&](Impl& self) { (self.*step)(std::move(answer)); });
+      EnterStep(weak, [&](Impl& self) { (self.*step)(std::move(answer)); });
     };
   }
 
@@ -94,7 +94,7 @@ class Registration::Impl : public std::enable_shared_from_this<Registration::Imp
         return;
       }
     }
-    kube::EnterStep(weak_from_this(), [](Impl& self) { self.Create(); });
+    EnterStep(weak_from_this(), [](Impl& self) { self.Create(); });
   }
 
   void Create() {
@@ -171,9 +171,8 @@ class Registration::Impl : public std::enable_shared_from_this<Registration::Imp
     const milliseconds delay =
         std::max(backoff_.Next(), error.retry_after.value_or(milliseconds(0)));
     const std::lock_guard lock(mutex_);
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) { self.Create(); });
-    });
+    timer_ = timers_.After(
+        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Create(); }); });
   }
 
   void OnChange(kube::ListWatch::Change change) {
@@ -194,7 +193,7 @@ class Registration::Impl : public std::enable_shared_from_this<Registration::Imp
   TimerService& timers_;
   const std::string name_;
   const Hooks hooks_;
-  kube::Gate gate_;
+  Gate gate_;
 
   // Used by the one registering step that is running.
   NodePtr found_;

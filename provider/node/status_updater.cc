@@ -1,8 +1,8 @@
 #include "provider/node/status_updater.h"
 
-#include "kube/watch/gate.h"
 #include "provider/node/node_patch.h"
 #include "runtime/base/backoff.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <algorithm>
@@ -59,7 +59,7 @@ class StatusUpdater::Impl : public std::enable_shared_from_this<StatusUpdater::I
         compute_(std::move(compute)),
         on_written_(std::move(on_written)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void SetNode(const NodePtr& node) {
     {
@@ -115,9 +115,8 @@ class StatusUpdater::Impl : public std::enable_shared_from_this<StatusUpdater::I
       timers_.Cancel(*timer_);
     }
     due_ = due;
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) { self.Look(); });
-    });
+    timer_ = timers_.After(
+        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Look(); }); });
   }
 
   void Look() {
@@ -149,11 +148,11 @@ class StatusUpdater::Impl : public std::enable_shared_from_this<StatusUpdater::I
       return;
     }
     const std::string path = kube::ResourcePath("v1", "nodes", {}, options_.node_name, "status");
-    client_.Patch(
-        path, kube::PatchType::kStrategicMerge, patch, {.deadline = kCallDeadline, .retry = false},
-        [weak = weak_from_this(), before](Result<Json> answer) {
-          kube::EnterStep(weak, [&](Impl& self) { self.OnAnswer(before, std::move(answer)); });
-        });
+    client_.Patch(path, kube::PatchType::kStrategicMerge, patch,
+                  {.deadline = kCallDeadline, .retry = false},
+                  [weak = weak_from_this(), before](Result<Json> answer) {
+                    EnterStep(weak, [&](Impl& self) { self.OnAnswer(before, std::move(answer)); });
+                  });
   }
 
   void OnAnswer(const NodePtr& before, Result<Json> answer) {
@@ -214,7 +213,7 @@ class StatusUpdater::Impl : public std::enable_shared_from_this<StatusUpdater::I
   const StatusUpdaterOptions options_;
   const Compute compute_;
   const OnWritten on_written_;
-  kube::Gate gate_;
+  Gate gate_;
 
   // Used by the one step that is running.
   Backoff backoff_{kRetry};

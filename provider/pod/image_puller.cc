@@ -2,6 +2,7 @@
 
 #include "provider/pod/image_backoff.h"
 #include "provider/pod/image_credentials.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/limiter.h"
 #include "runtime/base/time_format.h"
 
@@ -49,6 +50,8 @@ class ImagePuller::Impl : public std::enable_shared_from_this<Impl> {
         backoff_(options.first_backoff, options.longest_backoff),
         limiter_(std::make_shared<ConcurrencyLimiter>(options.max_parallel_pulls)) {}
 
+  Gate& gate() { return gate_; }
+
   void Ensure(Request request, Done done);
 
   void Forget(const std::string& pod_uid) {
@@ -93,6 +96,7 @@ class ImagePuller::Impl : public std::enable_shared_from_this<Impl> {
   void PullFor(Waiter waiter);
   void Try(const std::string& key, const std::string& name);
   void OnPulled(const std::string& key, const std::string& name, Result<std::string> pulled);
+  void OnPulledLooked(const std::string& key, const std::string& name, const Found& found);
   void Deliver(const std::string& key, const Found& found);
   void Succeed(const Waiter& waiter, const cri::Image& image, SteadyTime pull_started);
   void Fail(const Waiter& waiter, std::string reason, std::string message, SteadyTime retry_at);
@@ -101,6 +105,7 @@ class ImagePuller::Impl : public std::enable_shared_from_this<Impl> {
   PodEvents events_;
   const Clock& clock_;
   const Options options_;
+  Gate gate_;
   std::mutex mutex_;  // guards the four below
   ImageBackoff backoff_;
   std::map<std::string, Present> present_;
@@ -127,12 +132,12 @@ void ImagePuller::Impl::Ensure(Request request, Done done) {
   }
   const std::string key = waiter.name;
   const std::string image = asked.image;
-  Look(key, image, [self = shared_from_this(), waiter = std::move(waiter)](const Found& found) {
-    self->OnPresence(waiter, found);
-  });
+  Look(key, image,
+       [this, waiter = std::move(waiter)](const Found& found) { OnPresence(waiter, found); });
 }
 
-// Asks the runtime for an image; all who ask at the same time share one answer.
+// Asks the runtime for an image; all who ask at the same time share one answer. `done` runs inside
+// this object's gate.
 void ImagePuller::Impl::Look(const std::string& name, const std::string& image, FoundDone done) {
   std::shared_ptr<const cri::Image> known;
   {
@@ -153,9 +158,7 @@ void ImagePuller::Impl::Look(const std::string& name, const std::string& image, 
     return;
   }
   client_.ImageStatus(image, [weak = weak_from_this(), name](const Found& found) {
-    if (const auto self = weak.lock()) {
-      self->OnLooked(name, found);
-    }
+    EnterStep(weak, [&](Impl& self) { self.OnLooked(name, found); });
   });
 }
 
@@ -229,12 +232,9 @@ void ImagePuller::Impl::PullFor(Waiter waiter) {
       return;
     }
   }
-  limiter_->Submit([weak = weak_from_this(), limiter = limiter_, key, name] {
-    if (const auto self = weak.lock()) {
-      self->Try(key, name);
-    } else {
-      limiter->Done();
-    }
+  // Once the gate is closed nobody waits for the limiter any more.
+  limiter_->Submit([weak = weak_from_this(), key, name] {
+    EnterStep(weak, [&](Impl& self) { self.Try(key, name); });
   });
 }
 
@@ -251,13 +251,8 @@ void ImagePuller::Impl::Try(const std::string& key, const std::string& name) {
     auth = pull.credentials[pull.next_credential];
   }
   client_.PullImage(
-      image, auth, nullptr,
-      [weak = weak_from_this(), limiter = limiter_, key, name](Result<std::string> pulled) {
-        if (const auto self = weak.lock()) {
-          self->OnPulled(key, name, std::move(pulled));
-        } else {
-          limiter->Done();
-        }
+      image, auth, nullptr, [weak = weak_from_this(), key, name](Result<std::string> pulled) {
+        EnterStep(weak, [&](Impl& self) { self.OnPulled(key, name, std::move(pulled)); });
       });
 }
 
@@ -283,19 +278,23 @@ void ImagePuller::Impl::OnPulled(const std::string& key,
   }
   limiter_->Done();
   client_.ImageStatus(image, [weak = weak_from_this(), key, name, ref = *pulled](Found found) {
-    const auto self = weak.lock();
-    if (!self) {
-      return;
-    }
-    if (found && !*found) {
-      found = NotFound("the runtime does not show the image " + ref + " that it pulled");
-    }
-    if (found) {
-      const std::lock_guard lock(self->mutex_);
-      self->present_[name] = {.image = *found, .seen = self->clock_.Now()};
-    }
-    self->Deliver(key, found);
+    EnterStep(weak, [&](Impl& self) {
+      if (found && !*found) {
+        found = NotFound("the runtime does not show the image " + ref + " that it pulled");
+      }
+      self.OnPulledLooked(key, name, found);
+    });
   });
+}
+
+void ImagePuller::Impl::OnPulledLooked(const std::string& key,
+                                       const std::string& name,
+                                       const Found& found) {
+  if (found) {
+    const std::lock_guard lock(mutex_);
+    present_[name] = {.image = *found, .seen = clock_.Now()};
+  }
+  Deliver(key, found);
 }
 
 void ImagePuller::Impl::Deliver(const std::string& key, const Found& found) {
@@ -354,7 +353,9 @@ void ImagePuller::Impl::Fail(const Waiter& waiter,
 ImagePuller::ImagePuller(cri::Client& client, PodEvents events, const Clock& clock, Options options)
     : impl_(std::make_shared<Impl>(client, events, clock, options)) {}
 
-ImagePuller::~ImagePuller() = default;
+ImagePuller::~ImagePuller() {
+  impl_->gate().Close();
+}
 
 void ImagePuller::Ensure(Request request, Done done) {
   impl_->Ensure(std::move(request), std::move(done));

@@ -26,7 +26,8 @@ namespace farlet::pod {
 //                        └─ every credential failed ──► ErrImagePull, back-off 10 s → 300 s
 //
 // Thread safe. `done` runs exactly once, on the caller's thread or one of the CRI client's, and
-// must not block. The puller may be destroyed at any time: what is in flight ends unheard.
+// must not block. The puller may be destroyed at any time but in `done`: what is in flight ends
+// unheard.
 class ImagePuller {
  public:
   struct Options {
@@ -56,7 +57,7 @@ class ImagePuller {
 
   using Done = std::function<void(Outcome outcome)>;
 
-  // What is referred to (the recorder behind `events` too) outlives the callbacks of `client`.
+  // What is referred to (the recorder behind `events` too) outlives the puller.
   ImagePuller(cri::Client& client, PodEvents events, const Clock& clock, Options options);
   ~ImagePuller();
 

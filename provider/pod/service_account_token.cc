@@ -23,7 +23,7 @@ using Json = nlohmann::json;
 constexpr seconds kMaxAge = std::chrono::hours(24);
 constexpr double kMaxJitterSeconds = 10;
 constexpr seconds kMinLife{1};
-// The first try may come before the API server itself has heard that the pod is bound to this node.
+// Begins within kube::kAuthorizerLag.
 constexpr BackoffPolicy kRetry{.initial = milliseconds(100), .max = seconds(60)};
 
 // Pod uid, audience, expiration.
@@ -80,11 +80,6 @@ Result<Token> ParseToken(const Json& answer, seconds wanted) {
   return token;
 }
 
-// What a server refuses for good: not for overload, conflict or lack of rights that may come.
-bool IsFinal(const Error& error) {
-  return error.code == Code::kInvalidArgument;
-}
-
 }  // namespace
 
 class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
@@ -104,6 +99,7 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
       if (added) {
         entry.request = MakeRequest(pod, projection);
         entry.wanted = projection.expiration;
+        entry.asked_since = clock_.Now();
         start = BeginLocked(entry);
       }
       answer = AnswerLocked(entry);
@@ -139,6 +135,7 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
   struct Entry {
     TokenRequest request;
     seconds wanted{0};
+    SteadyTime asked_since;
     std::optional<Token> token;
     std::optional<Error> error;  // of the last try
     Backoff backoff{kRetry};
@@ -165,14 +162,19 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
       return TokenValue{entry.token->value};
     }
     if (entry.error) {
-      const bool final = IsFinal(*entry.error);
       Error error =
           Wrap("failed to fetch token of service account " + entry.request.shown, *entry.error);
-      error.code = final ? error.code : Code::kUnavailable;
-      error.retryable = !final;
+      if (error.retryable || TooEarly(entry)) {
+        error.code = Code::kUnavailable;
+      }
       return error;
     }
     return Unavailable("token of service account " + entry.request.shown + " is being requested");
+  }
+
+  // Whether a refusal may come from an API server that has not yet heard of the pod's binding.
+  bool TooEarly(const Entry& entry) const {
+    return clock_.Now() - entry.asked_since < kube::kAuthorizerLag;
   }
 
   void Send(const TokenKey& key, uint64_t attempt) {
@@ -212,8 +214,9 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
         ScheduleLocked(key, entry, RenewalDelay(*entry.token));
       } else {
         entry.error = std::move(token).error();
-        log::Warning("cannot get a service account token",
-                     {{"account", entry.request.shown}, {"error", *entry.error}});
+        log::Write(TooEarly(entry) ? log::Level::kDebug : log::Level::kWarning,
+                   "cannot get a service account token",
+                   {{"account", entry.request.shown}, {"error", *entry.error}});
         const milliseconds wait = entry.backoff.Next();
         ScheduleLocked(key, entry, std::max(wait, entry.error->retry_after.value_or(wait)));
       }

@@ -15,7 +15,7 @@ namespace farlet::pod {
 //
 //   first lookup ──► requested ──► held ──80 % of its life, or 24 h──► renewed (the old one serves
 //                        │                                             until it expires)
-//                        └─ failed: kUnavailable with the reason, retried 100 ms → 60 s
+//                        └─ failed: the reason, retried 100 ms → 60 s
 //
 // A lookup never waits. Tokens are never logged. Thread safe. `listener` is told of a pod whose
 // lookup would now answer differently; it is called from timers and I/O threads, never with a lock
@@ -35,7 +35,8 @@ class ServiceAccountTokens {
   ServiceAccountTokens& operator=(const ServiceAccountTokens&) = delete;
 
   // What the volumes of `pod` read. Errors of a lookup: kUnavailable while the first token is
-  // being requested or cannot be had; the server's own error when it refuses for good (4xx).
+  // being requested, the server is out of reach, or it refuses for no longer than
+  // kube::kAuthorizerLag; then the server's own error, while asking goes on.
   TokenLookup For(std::shared_ptr<const kube::Pod> pod);
   // Drops the tokens of a pod and what is in flight for them.
   void Forget(const std::string& pod_uid);

@@ -12,7 +12,7 @@ namespace {
 template <class Value>
 class Gather {
  public:
-  Gather(std::shared_ptr<ActivityGate> gate, int expected, Callback<Value> done)
+  Gather(std::shared_ptr<Gate> gate, int expected, Callback<Value> done)
       : gate_(std::move(gate)), expected_(expected), done_(std::move(done)) {}
 
   // `take` adds an answer to the value or returns its error; null to add nothing.
@@ -40,7 +40,7 @@ class Gather {
   }
 
  private:
-  const std::shared_ptr<ActivityGate> gate_;
+  const std::shared_ptr<Gate> gate_;
   std::mutex mutex_;  // guards all below
   int expected_;
   Value value_;
@@ -113,7 +113,7 @@ std::map<std::string, PodLists> GroupByPod(std::vector<Sandbox> sandboxes,
 }
 
 void ReadLists(Client& client,
-               const std::shared_ptr<ActivityGate>& gate,
+               const std::shared_ptr<Gate>& gate,
                const StringMap& label_filter,
                Callback<std::map<std::string, PodLists>> done) {
   const auto gather =
@@ -137,7 +137,7 @@ void ReadLists(Client& client,
 }
 
 void ReadStatuses(Client& client,
-                  const std::shared_ptr<ActivityGate>& gate,
+                  const std::shared_ptr<Gate>& gate,
                   const PodLists& lists,
                   const PodRuntimePtr& known,
                   Callback<PodFacts> done) {

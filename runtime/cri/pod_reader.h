@@ -1,7 +1,7 @@
 #pragma once
 
+#include "runtime/base/gate.h"
 #include "runtime/base/result.h"
-#include "runtime/cri/activity_gate.h"
 #include "runtime/cri/client.h"
 #include "runtime/cri/pod_store.h"
 
@@ -17,7 +17,7 @@ std::map<std::string, PodLists> GroupByPod(std::vector<Sandbox> sandboxes,
 
 // Lists the runtime's sandboxes and containers, all or those with the labels.
 void ReadLists(Client& client,
-               const std::shared_ptr<ActivityGate>& gate,
+               const std::shared_ptr<Gate>& gate,
                const StringMap& label_filter,
                Callback<std::map<std::string, PodLists>> done);
 
@@ -25,7 +25,7 @@ void ReadLists(Client& client,
 // that cannot change any more. What vanished meanwhile is left out. `done` is not called once the
 // gate is closed.
 void ReadStatuses(Client& client,
-                  const std::shared_ptr<ActivityGate>& gate,
+                  const std::shared_ptr<Gate>& gate,
                   const PodLists& lists,
                   const PodRuntimePtr& known,
                   Callback<PodFacts> done);

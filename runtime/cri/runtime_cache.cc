@@ -11,7 +11,7 @@ namespace {
 
 // Passes an answer on unless the cache is gone.
 template <class Value, class Handler>
-Callback<Value> Guarded(const std::shared_ptr<ActivityGate>& gate, Handler handler) {
+Callback<Value> Guarded(const std::shared_ptr<Gate>& gate, Handler handler) {
   return [gate, handler = std::move(handler)](Result<Value> answer) mutable {
     if (const auto pass = gate->Enter()) {
       handler(std::move(answer));

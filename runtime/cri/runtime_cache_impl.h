@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/cri/activity_gate.h"
+#include "runtime/base/gate.h"
 #include "runtime/cri/pod_reader.h"
 #include "runtime/cri/pod_store.h"
 #include "runtime/cri/runtime_cache.h"
@@ -99,7 +99,7 @@ class RuntimeCache::Impl {
   TimerService& timers_;
   const Options options_;
   std::function<void(const std::string&)> listener_;
-  const std::shared_ptr<ActivityGate> gate_ = std::make_shared<ActivityGate>();
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 
   mutable std::mutex mutex_;  // guards all below
   PodStore store_;

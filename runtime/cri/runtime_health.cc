@@ -1,6 +1,6 @@
 #include "runtime/cri/runtime_health.h"
 
-#include "runtime/cri/activity_gate.h"
+#include "runtime/base/gate.h"
 
 #include <algorithm>
 #include <mutex>
@@ -137,7 +137,7 @@ class RuntimeHealth::Impl {
   const Clock& clock_;
   TimerService& timers_;
   const Listener listener_;
-  const std::shared_ptr<ActivityGate> gate_ = std::make_shared<ActivityGate>();
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 
   mutable std::mutex mutex_;  // guards all below
   RuntimeHealthState state_;

@@ -50,8 +50,8 @@ create_pki() {
     client_cert coredns /CN=farlet-local:coredns
     client_cert serving-approver /CN=farlet-local:serving-approver
     if [[ ! -s $PKI/service-account.pub ]]; then
-      openssl genrsa -out "$PKI/service-account.key" 2048 2>/dev/null
-      openssl rsa -in "$PKI/service-account.key" -pubout -out "$PKI/service-account.pub" 2>/dev/null
+      openssl ecparam -name prime256v1 -genkey -noout -out "$PKI/service-account.key"
+      openssl ec -in "$PKI/service-account.key" -pubout -out "$PKI/service-account.pub" 2>/dev/null
     fi
   )
   # Agents that do not run as root may verify the API server.

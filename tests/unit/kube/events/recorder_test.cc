@@ -57,7 +57,23 @@ TEST_F(RecorderTest, NormalEventsRestAndWarningsDoNot) {
   ASSERT_TRUE(BecomesOne(1));
   EXPECT_EQ(harness_.api.All(kEvents)[0]["type"], "Warning");
   recorder_->SetResting(false);
+  harness_.Advance(milliseconds(999));
+  EXPECT_EQ(Stored(), 1U);
+  harness_.Advance(milliseconds(1));
   EXPECT_TRUE(Eventually([&] { return Stored() == 2; }));
+}
+
+TEST_F(RecorderTest, CrowdsThatFollowEachOtherAreOneRest) {
+  recorder_->SetResting(true);
+  Record("web", "Container started");
+  recorder_->SetResting(false);
+  harness_.Advance(milliseconds(500));
+  recorder_->SetResting(true);
+  harness_.Advance(milliseconds(5000));
+  EXPECT_EQ(Stored(), 0U);
+  recorder_->SetResting(false);
+  harness_.Advance(milliseconds(1000));
+  EXPECT_TRUE(BecomesOne(1));
 }
 
 class ShortRestTest : public RecorderTest {

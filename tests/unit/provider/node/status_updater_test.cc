@@ -100,9 +100,10 @@ TEST_F(StatusUpdaterTest, WritesAtOnceWhenPoked) {
 TEST_F(StatusUpdaterTest, APokeDuringAWriteIsNotLost) {
   BecomeReady();
   harness_.api.InjectFault({.verb = "PATCH", .delay = milliseconds(100)});
+  const int before = Patches();
   ready_ = false;
   updater_.Poke();
-  ASSERT_TRUE(harness_.api.WaitForRequests("PATCH", "nodes/status", Patches() + 1));
+  ASSERT_TRUE(harness_.api.WaitForRequests("PATCH", "nodes/status", before + 1));
   ready_ = true;
   updater_.Poke();
   EXPECT_TRUE(Eventually([&] { return Ready() == "True"; }));
@@ -122,10 +123,11 @@ TEST_F(StatusUpdaterTest, AnOlderVersionIsNoNews) {
   const auto known = updater_.node();
   updater_.SetNode(old);
   EXPECT_EQ(updater_.node(), known);
-  Json recreated = *old;
-  recreated["metadata"]["uid"] = "another";
+  harness_.api.Remove(kPath);
+  const Json recreated = harness_.api.Put(kPath, {{"status", {{"conditions", Json::array()}}}});
+  ASSERT_NE(recreated["metadata"]["uid"], (*known)["metadata"]["uid"]);
   updater_.SetNode(std::make_shared<const Json>(recreated));
-  EXPECT_EQ((*updater_.node())["metadata"]["uid"], "another");
+  EXPECT_EQ((*updater_.node())["metadata"]["uid"], recreated["metadata"]["uid"]);
 }
 
 }  // namespace

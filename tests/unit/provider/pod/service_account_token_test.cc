@@ -168,6 +168,21 @@ TEST_F(TokensTest, RenewsDaily) {
   client_.Take();
 }
 
+TEST_F(TokensTest, AnEarlyRefusalIsNoNewsALaterOneIs) {
+  EXPECT_FALSE(Look());
+  const Error refused = MakeError(Code::kPermissionDenied, "forbidden");
+  client_.Take().done(refused);
+  EXPECT_EQ(Look().error().code, Code::kUnavailable);
+  Advance(seconds(2));
+  client_.Take().done(refused);
+  EXPECT_EQ(Look().error().code, Code::kPermissionDenied);
+  Advance(seconds(2));
+  Error away = MakeError(Code::kUnavailable, "connection refused");
+  away.retryable = true;
+  client_.Take().done(away);
+  EXPECT_EQ(Look().error().code, Code::kUnavailable);
+}
+
 TEST_F(TokensTest, RetriesWithBackoffAndSaysWhy) {
   EXPECT_FALSE(Look());
   Error refused = MakeError(Code::kPermissionDenied, "forbidden");

@@ -5,42 +5,61 @@
 #include <mutex>
 #include <utility>
 
-namespace farlet::kube {
+namespace farlet {
 
 // How something made of asynchronous steps ends: new steps are refused first, then the running ones
 // are waited for. Thread safe.
 class Gate {
  public:
-  bool Enter() {
+  // Inside while it lives; false when the gate was closed. The gate outlives it.
+  class Pass {
+   public:
+    explicit Pass(Gate* gate) : gate_(gate) {}
+
+    Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+    Pass& operator=(Pass&&) = delete;
+
+    ~Pass() {
+      if (gate_ != nullptr) {
+        gate_->Leave();
+      }
+    }
+
+    explicit operator bool() const { return gate_ != nullptr; }
+
+   private:
+    Gate* gate_;
+  };
+
+  Pass Enter() {
     const std::lock_guard lock(mutex_);
     if (closed_) {
-      return false;
+      return Pass(nullptr);
     }
     ++inside_;
-    return true;
-  }
-
-  void Leave() {
-    const std::lock_guard lock(mutex_);
-    --inside_;
-    changed_.notify_all();
+    return Pass(this);
   }
 
   // Not from inside a step, which would wait for itself. Idempotent.
   void Close() {
     std::unique_lock lock(mutex_);
     closed_ = true;
-    changed_.wait(lock, [this] { return inside_ == 0; });
-  }
-
-  bool closed() const {
-    const std::lock_guard lock(mutex_);
-    return closed_;
+    empty_.wait(lock, [this] { return inside_ == 0; });
   }
 
  private:
-  mutable std::mutex mutex_;  // guards all below
-  std::condition_variable changed_;
+  void Leave() {
+    const std::lock_guard lock(mutex_);
+    if (--inside_ == 0) {
+      empty_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable empty_;
   int inside_ = 0;
   bool closed_ = false;
 };
@@ -51,11 +70,12 @@ class Gate {
 template <class T, class F>
 void EnterStep(const std::weak_ptr<T>& weak, F step) {
   const std::shared_ptr<T> object = weak.lock();
-  if (object == nullptr || !object->gate().Enter()) {
+  if (object == nullptr) {
     return;
   }
-  step(*object);
-  object->gate().Leave();
+  if (const auto pass = object->gate().Enter()) {
+    step(*object);
+  }
 }
 
-}  // namespace farlet::kube
+}  // namespace farlet
