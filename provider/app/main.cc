@@ -1,6 +1,8 @@
 #include "provider/app/config.h"
+#include "provider/app/host_check.h"
 #include "provider/app/node_command.h"
 #include "provider/app/version.h"
+#include "runtime/base/log.h"
 
 #include <CLI/CLI.hpp>
 
@@ -31,6 +33,18 @@ int RunNodeCommand(const std::string& file, const std::map<std::string, std::str
   return farlet::app::RunNode(*config);
 }
 
+// 0 if pods can run in microVMs on this host, 1 if something is missing.
+int RunCheckCommand(const std::string& vm_config, const std::string& runtime_endpoint) {
+  const auto config = farlet::vm::LoadHostConfig(farlet::vm::HostConfigPath(vm_config));
+  if (!config) {
+    return Fail(config.error().message);
+  }
+  farlet::log::SetLevel(farlet::log::Level::kError);
+  const auto findings = farlet::app::CheckHost(*config, runtime_endpoint);
+  std::fputs(farlet::app::FormatFindings(findings).c_str(), stdout);
+  return farlet::app::CanRunPods(findings) ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -49,6 +63,14 @@ int main(int argc, char** argv) {
         [&texts, flag = field.flag](const std::string& text) { texts[flag] = text; },
         field.help + " (" + field.key + ")");
   }
+  CLI::App* check = app.add_subcommand("check", "say whether this host can run pods in microVMs");
+  std::string vm_config;
+  std::string runtime_endpoint = farlet::app::NodeConfig().container_runtime_endpoint;
+  check->add_option("--vm-config", vm_config,
+                    "YAML file of the microVMs (default: $FARLET_VM_CONFIG or " +
+                        std::string(farlet::vm::kDefaultHostConfig) + ")");
+  check->add_option("--container-runtime-endpoint", runtime_endpoint,
+                    "containerd's socket; empty: leave it out (" + runtime_endpoint + ")");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -58,5 +80,6 @@ int main(int argc, char** argv) {
     }
     return Fail(error.what());
   }
-  return RunNodeCommand(file, texts);
+  return check->parsed() ? RunCheckCommand(vm_config, runtime_endpoint)
+                         : RunNodeCommand(file, texts);
 }
