@@ -67,6 +67,9 @@ class PodController {
     seconds garbage_period{60};
     // How long an object that is still being read is waited for before looking again.
     seconds object_wait{5};
+    // When a pod of which the API server said that it is gone is looked for once more: for a moment
+    // after its start it says so (404) of a pod that its NodeRestriction has not read yet.
+    milliseconds gone_check{5000};
   };
 
   // All outlive the controller, and the callbacks of the clients: destroy the controller, then the

@@ -15,4 +15,11 @@ bool RemovePodCgroup(const NodeContext& node,
                      const kube::Pod& pod,
                      const std::filesystem::path& cgroup_mount = "/sys/fs/cgroup");
 
+// Kills what the runtime has forgotten in it, as a kubelet does: a process that containerd was
+// making when it died. Only for a pod of which neither the API server nor the runtime has anything.
+// How many were told; they end a moment later.
+int KillPodCgroup(const NodeContext& node,
+                  const kube::Pod& pod,
+                  const std::filesystem::path& cgroup_mount = "/sys/fs/cgroup");
+
 }  // namespace farlet::pod

@@ -16,6 +16,8 @@ namespace {
 constexpr char kRemoveFiles[] = "remove-files";
 constexpr char kConfirmOrphan[] = "confirm-orphan";
 constexpr milliseconds kGatePoll{20};
+// After this many tries, what still runs in a pod's cgroup is not about to end by itself.
+constexpr int kPatientTries = 2;
 
 // Whether a pod with that UID is in a PodList.
 Result<bool> HasPod(const kube::Json& list, const std::string& uid) {
@@ -35,6 +37,15 @@ Status RemoveTraces(const NodeContext& node, const kube::Pod& pod) {
     return Unavailable("its control group is still in use");
   }
   return RemovePodDirectory(node, pod.meta.uid);
+}
+
+// What runs although the runtime knows nothing of it. It is gone by the next try.
+void KillForgotten(const NodeContext& node, const kube::Pod& pod) {
+  if (const int killed = KillPodCgroup(node, pod); killed > 0) {
+    log::Warning(
+        "killed what the runtime had forgotten of a pod that is gone",
+        {{"pod", pod.meta.name.empty() ? pod.meta.uid : pod.Format()}, {"processes", killed}});
+  }
 }
 
 }  // namespace
@@ -59,6 +70,9 @@ bool PodController::Impl::RemoveRest(PodRecord& record, const Facts&, const Plan
 bool PodController::Impl::RemoveFiles(PodRecord& record) {
   const Status removed = RemoveTraces(Node(), *record.pod);
   if (!removed) {
+    if (record.operations.Failures(kRemoveFiles) >= kPatientTries) {
+      KillForgotten(Node(), *record.pod);
+    }
     log::Warning("cannot remove what a pod left on the node, trying again",
                  {{"pod", record.pod->Format()}, {"error", removed.error()}});
     record.operations.Fail(kRemoveFiles, deps_.clock.Now());
@@ -70,6 +84,9 @@ bool PodController::Impl::RemoveFiles(PodRecord& record) {
 }
 
 void PodController::Impl::ForgetPod(const std::string& uid) {
+  if (informer_->ByUid(uid)) {
+    mail_->queue().AddAfter(uid, options_.gone_check);
+  }
   objects_->SetReferences(uid, {});
   if (tokens_) {
     tokens_->Forget(uid);
@@ -196,6 +213,7 @@ void PodController::Impl::CollectFolders() {
     if (const Status removed = RemoveTraces(node, pod); !removed) {
       log::Warning("cannot remove what a pod that is gone left on the node",
                    {{"uid", uid}, {"error", removed.error()}});
+      KillForgotten(node, pod);
     }
   }
 }

@@ -155,8 +155,13 @@ void PodController::Impl::OnReport(PodRecord& record, StatusWriter::Report::Kind
       SaveCheckpoint(record);
       break;
     case StatusWriter::Report::Kind::kGone:
-      // The informer will say so too; no need to wait for it.
-      record.gone = true;
+      // The informer will say so too. No need to wait for it, unless something still runs.
+      if (record.final) {
+        record.gone = true;
+      } else {
+        record.submitted_for = nullptr;
+        mail_->queue().AddAfter(record.uid, options_.gone_check);
+      }
       break;
   }
 }

@@ -69,6 +69,7 @@ class ControllerTest : public ::testing::Test {
     options_.images.present_for = milliseconds(0);
     options_.crash = {.initial = seconds(1), .max = seconds(2)};
     options_.object_wait = seconds(1);
+    options_.gone_check = milliseconds(100);
   }
 
   ~ControllerTest() override {

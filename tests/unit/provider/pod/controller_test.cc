@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace farlet::testing {
 namespace {
 
@@ -61,6 +63,31 @@ TEST_F(ControllerLifeTest, DeletesWithGrace) {
   }
   EXPECT_TRUE(terminal);
   EXPECT_TRUE(Eventually([&] { return agent_->controller->Pods().empty(); }));
+}
+
+TEST_F(ControllerLifeTest, AnApiServerThatHasNotReadThePodYetIsAskedAgain) {
+  StartAgent();
+  Put(PodSpec("web"));
+  ASSERT_TRUE(WaitReady("web"));
+  // The last status goes before the agent's DELETE: time to prepare the wrong answer to that.
+  api_.InjectFault({.verb = "PATCH", .times = -1, .delay = milliseconds(200)});
+  Delete("web");
+  api_.InjectFault({.verb = "DELETE", .times = 1, .status = 404, .reason = "NotFound"});
+  EXPECT_TRUE(WaitGone("web"));
+  EXPECT_TRUE(WaitClean());
+  const auto history = api_.History();
+  EXPECT_EQ(std::count_if(history.begin(), history.end(),
+                          [](const ApiCall& call) { return call.verb == "DELETE"; }),
+            3)
+      << "the user's, the one that was refused, the last";
+}
+
+TEST_F(ControllerLifeTest, ARunningPodIsNotTakenForGoneByItsStatus) {
+  StartAgent();
+  api_.InjectFault({.verb = "PATCH", .times = 2, .status = 404, .reason = "NotFound"});
+  Put(PodSpec("web"));
+  EXPECT_TRUE(WaitReady("web"));
+  EXPECT_EQ(runtime_.Calls("StopPodSandbox"), 0);
 }
 
 TEST_F(ControllerLifeTest, ForcedDeletionStopsItToo) {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -62,6 +65,21 @@ TEST_F(PodCgroupTest, ThatIsInUseIsToldAndStays) {
   fs::remove(path / "container/in-use");
   EXPECT_TRUE(RemovePodCgroup(node_, pod_, mount_));
   EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(PodCgroupTest, WhatWasForgottenInItIsKilledAndNothingElse) {
+  const fs::path path = Make("memory", "besteffort");
+  const pid_t inside = ::fork();
+  if (inside == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  std::ofstream(path / "container/cgroup.procs") << inside << "\n" << 1 << "\n";
+  EXPECT_EQ(KillPodCgroup(node_, pod_, mount_), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(inside, &status, 0), inside);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(KillPodCgroup(node_, pod_, mount_), 0) << "it has ended";
 }
 
 }  // namespace
