@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <filesystem>
@@ -29,11 +30,16 @@ struct SharedPath {
   auto operator<=>(const SharedPath&) const = default;
 };
 
+// A pod whose VM does not run within this has failed.
+inline constexpr std::chrono::milliseconds kBootLimit{10000};
+
 // What is known of a machine that runs.
 struct BootedMachine {
   pid_t pid = 0;
-  UniqueFd agent;    // the host's end of the guest agent's port
-  int exit_fd = -1;  // readable when the machine is gone; borrowed
+  UniqueFd agent;  // the host's end of the guest agent's port
+  // Readable when the machine, or its file server, is gone. Borrowed; -1: there is none.
+  int exit_fd = -1;
+  int files_exit_fd = -1;
   // What the guest has to be told first; without randomness and clock.
   guest::v1::PrepareRequest identity;
 };
@@ -52,7 +58,8 @@ class Machine {
   // Releases everything.
   virtual ~Machine() = default;
 
-  // Once. After an error nothing is left but what Release() removes.
+  // Once, within kBootLimit. After an error nothing is left but what Release() removes; a Release()
+  // meanwhile makes it fail.
   virtual Result<BootedMachine> Boot() = 0;
 
   // Makes the root file system reachable in the guest; topmost layer first.
@@ -71,7 +78,7 @@ class Machine {
   virtual Status Pause() = 0;
   virtual Status Resume() = 0;
 
-  // For people: why the machine is gone.
+  // For people: why the machine is gone; "running" before.
   virtual std::string ExitReason() const = 0;
   // Idempotent.
   virtual Status Kill() = 0;

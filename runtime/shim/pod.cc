@@ -16,8 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// First boots of a size build its template on the way.
-constexpr std::chrono::seconds kBootDeadline{30};
 constexpr size_t kSeedBytes = 64;
 constexpr size_t kMachineIdBytes = 16;
 
@@ -36,12 +34,13 @@ Pod::Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock)
 
 void Pod::Boot() {
   state_ = State::kBooting;
-  deadline_.expires_after(kBootDeadline);
+  deadline_.expires_after(kBootLimit);
   deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const auto self = weak.lock();
     if (!error && self && self->state_ == State::kBooting) {
       self->Fail(MakeError(Code::kDeadlineExceeded,
-                           fmt::format("the VM did not start within {} s", kBootDeadline.count())));
+                           fmt::format("the VM did not start within {} s",
+                                       std::chrono::duration<double>(kBootLimit).count())));
     }
   });
   RunBlocking<BootedMachine>(
@@ -70,11 +69,16 @@ void Pod::OnBooted(Result<BootedMachine> booted) {
     return;
   }
   pid_ = booted->pid;
-  WatchMachine(booted->exit_fd);
+  Watch(booted->exit_fd, exit_, [](Pod& pod) { pod.Gone(pod.machine_->ExitReason()); });
+  // Without it the guest would wait for its volumes for ever, and nobody would see why.
+  Watch(booted->files_exit_fd, files_exit_, [](Pod& pod) {
+    // It also ends with the machine, and then the machine knows why.
+    pod.Lost(pod.machine_->ExitReason() == "running" ? "its file server ended" : "");
+  });
   const auto client = ttrpc::Client::Over(threads_.io, std::move(booted->agent));
   client->OnEnd([weak = weak_from_this()](const Error& /*error*/) {
     if (const auto self = weak.lock()) {
-      self->Lost();
+      self->Lost("");
     }
   });
   agent_.emplace(client);
@@ -113,7 +117,10 @@ void Pod::Prepare(guest::v1::PrepareRequest identity) {
       });
 }
 
-void Pod::WatchMachine(int exit_fd) {
+void Pod::Watch(int exit_fd, Descriptor& watched, const std::function<void(Pod&)>& gone) {
+  if (exit_fd < 0) {
+    return;
+  }
   // The machine keeps its own; asio closes this one.
   const int copy = ::fcntl(exit_fd, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) {
@@ -121,27 +128,36 @@ void Pod::WatchMachine(int exit_fd) {
                  {{"error", ErrnoError(errno, "duplicate a descriptor")}});
     return;
   }
-  exit_.emplace(threads_.io, copy);
-  exit_->async_wait(asio::posix::stream_descriptor::wait_read,
-                    [weak = weak_from_this()](const boost::system::error_code& error) {
-                      const auto self = weak.lock();
-                      if (!error && self) {
-                        self->Gone(self->machine_->ExitReason());
-                      }
-                    });
+  watched.emplace(threads_.io, copy);
+  watched->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [weak = weak_from_this(), gone](const boost::system::error_code& error) {
+                        const auto self = weak.lock();
+                        if (!error && self) {
+                          gone(*self);
+                        }
+                      });
 }
 
 void Pod::Fail(const Error& error) {
   log::Error("the pod's VM is of no use", {{"error", error}});
   failure_ = error;
   Gone(error.message);
+  // Not only when containerd says Shutdown: it may run, and nobody will ask for it again.
+  RunBlocking<void>(
+      threads_,
+      [machine = machine_]() -> Status {
+        machine->Release();
+        return {};
+      },
+      [](const Status& /*released*/) {});
 }
 
 // Without its agent the guest cannot be told anything, so it has no right to go on.
-void Pod::Lost() {
+void Pod::Lost(const std::string& reason) {
   if (state_ == State::kGone) {
     return;
   }
+  lost_ = reason;
   RunBlocking<void>(
       threads_, [machine = machine_] { return machine->Kill(); },
       [self = shared_from_this()](const Status& killed) {
@@ -156,7 +172,7 @@ void Pod::Kill() {
   if (state_ == State::kGone) {
     return;
   }
-  Lost();
+  Lost("");
 }
 
 void Pod::Gone(std::string reason) {
@@ -165,12 +181,13 @@ void Pod::Gone(std::string reason) {
   }
   const bool was_ready = state_ == State::kReady;
   state_ = State::kGone;
-  reason_ = std::move(reason);
+  reason_ = lost_.empty() ? std::move(reason) : lost_;
   if (!failure_) {
     failure_ = Unavailable("the pod's VM is gone: " + reason_);
   }
   deadline_.cancel();
   exit_.reset();
+  files_exit_.reset();
   if (agent_) {
     agent_->Close();
   }

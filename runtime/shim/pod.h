@@ -55,11 +55,15 @@ class Pod final : public std::enable_shared_from_this<Pod> {
   void Kill();
 
  private:
+  using Descriptor = std::optional<boost::asio::posix::stream_descriptor>;
+
   void OnBooted(Result<BootedMachine> booted);
   void Prepare(guest::v1::PrepareRequest identity);
-  void WatchMachine(int exit_fd);
+  // Calls `gone` when the process of this descriptor has ended.
+  void Watch(int exit_fd, Descriptor& watched, const std::function<void(Pod&)>& gone);
   void Fail(const Error& error);
-  void Lost();
+  // Kills the machine; `reason`, if any, says more about the why than the machine's own.
+  void Lost(const std::string& reason);
   void Gone(std::string reason);
 
   const Threads threads_;
@@ -68,9 +72,11 @@ class Pod final : public std::enable_shared_from_this<Pod> {
   State state_ = State::kNew;
   std::optional<Error> failure_;
   std::string reason_;
+  std::string lost_;  // why it was killed, where the machine would only say that it was
   pid_t pid_ = 0;
   std::optional<GuestAgent> agent_;
-  std::optional<boost::asio::posix::stream_descriptor> exit_;
+  Descriptor exit_;
+  Descriptor files_exit_;
   boost::asio::steady_timer deadline_;
   std::vector<StatusCallback> waiting_;
   std::function<void(const std::string&)> on_gone_;

@@ -17,6 +17,7 @@
 #include "runtime/ttrpc/server.h"
 
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include <fcntl.h>
@@ -36,7 +37,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr size_t kPoolThreads = 3;
-constexpr std::chrono::milliseconds kFlushPatience{2000};
+constexpr std::chrono::milliseconds kFlushPatience{1000};
+constexpr std::chrono::milliseconds kAnswerTime{50};
 constexpr size_t kNameDigits = 16;
 
 std::string Environment(const char* name) {
@@ -60,7 +62,12 @@ std::filesystem::path SocketOf(int fd) {
 class Shim {
  public:
   Shim(const CommandLine& line, std::filesystem::path bundle)
-      : line_(line), bundle_(std::move(bundle)), pool_(kPoolThreads), server_(io_), stop_(io_) {}
+      : line_(line),
+        bundle_(std::move(bundle)),
+        pool_(kPoolThreads),
+        server_(io_),
+        stop_(io_),
+        end_(io_) {}
 
   ~Shim() { pool_.join(); }
 
@@ -90,10 +97,13 @@ class Shim {
     stop_.add(SIGINT);
     stop_.async_wait([this](const boost::system::error_code& error, int /*signal*/) {
       if (!error) {
-        ShutDown();
+        ShutDown(nullptr);
       }
     });
     io_.run();
+    // A start of the VM that was under way has made things until now.
+    pool_.join();
+    RemoveEverything();
     return {};
   }
 
@@ -111,7 +121,9 @@ class Shim {
   }
 
   void Assemble(PodSpec pod) {
-    const std::string key = line_.address + "/" + line_.containerd_namespace + "/" + line_.id;
+    // Not the id alone: its last owner may not be gone yet.
+    const std::string key = fmt::format("{}/{}/{}/{}.{}", line_.address, line_.containerd_namespace,
+                                        line_.id, state_.shim.pid, state_.shim.start_time);
     machine_ = std::make_shared<VmMachine>(
         VmMachine::Options{.config = vm::HostConfigPath(""),
                            .bundle = bundle_,
@@ -124,14 +136,14 @@ class Shim {
         io_, clock_,
         EventPublisher::Options{.address = Environment("TTRPC_ADDRESS"),
                                 .containerd_namespace = line_.containerd_namespace});
-    service_ =
-        std::make_shared<TaskService>(TaskService::Parts{.threads = threads,
-                                                         .pod = pod_,
-                                                         .events = events_,
-                                                         .clock = clock_,
-                                                         .facts = facts_,
-                                                         .cgroup_v2 = IsUnifiedCgroup(),
-                                                         .on_shutdown = [this] { ShutDown(); }});
+    service_ = std::make_shared<TaskService>(
+        TaskService::Parts{.threads = threads,
+                           .pod = pod_,
+                           .events = events_,
+                           .clock = clock_,
+                           .facts = facts_,
+                           .cgroup_v2 = IsUnifiedCgroup(),
+                           .on_shutdown = [this](auto done) { ShutDown(std::move(done)); }});
     service_->Register(server_);
     forwarder_ = std::make_shared<PortForwarder>(io_, pod_);
     pod_->WhenReady([this](const Status& ready) {
@@ -159,12 +171,15 @@ class Shim {
         });
   }
 
-  // containerd does not wait for long, so what it asked for has been answered by now.
-  void ShutDown() {
+  // containerd waits for `done`, so that the pod is gone when its deletion has ended. Should that
+  // take too long, it goes on to `delete`, which ends this process and does the rest.
+  void ShutDown(std::function<void()> done) {
     if (std::exchange(shutting_down_, true)) {
       return;
     }
-    events_->Flush(kFlushPatience, [this] {
+    // A container of the same name may come next, and gets a shim of its own.
+    ::unlink(state_.socket.c_str());
+    events_->Flush(kFlushPatience, [this, done = std::move(done)]() mutable {
       RunBlocking<void>(
           Threads{.io = io_, .pool = pool_},
           [this]() -> Status {
@@ -172,19 +187,26 @@ class Shim {
             RemoveEverything();
             return {};
           },
-          [this](const Status& /*removed*/) {
-            server_.Close();
-            io_.stop();
+          [this, done = std::move(done)](const Status& /*removed*/) {
+            if (done) {
+              done();
+            }
+            // A moment for the answer to get out.
+            end_.expires_after(kAnswerTime);
+            end_.async_wait([this](const boost::system::error_code& /*error*/) {
+              server_.Close();
+              io_.stop();
+            });
           });
     });
   }
 
   // Also what a shim that was killed would have left to `delete`.
   void RemoveEverything() {
-    HostState left = ReadState(bundle_).value_or(state_);
-    LeaveCgroups(left.cgroups);
+    // Not from the file: containerd may have removed the bundle by now.
+    HostState left = machine_->host_state();
     left.shim = {};  // not ourselves
-    ::unlink(left.socket.c_str());
+    LeaveCgroups(left.cgroups);
     if (const Status removed = RemoveHostState(left); removed) {
       ::unlink(StatePath(bundle_).c_str());
     }
@@ -199,6 +221,7 @@ class Shim {
   asio::thread_pool pool_;
   ttrpc::Server server_;
   asio::signal_set stop_;
+  asio::steady_timer end_;
   std::shared_ptr<VmMachine> machine_;
   std::shared_ptr<Pod> pod_;
   std::shared_ptr<EventPublisher> events_;

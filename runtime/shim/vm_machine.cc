@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,13 @@ using std::filesystem::path;
 
 constexpr mode_t kPrivateFolder = 0700;
 constexpr uint64_t kMilliPerCpu = 1000;
+// Of kBootLimit: an error of the VM's own says more than that it took too long.
+constexpr std::chrono::milliseconds kTimeToTell{500};
+
+void EndFileServer(pid_t pid) {
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
 
 void Describe(const net::PodNetwork& network, guest::v1::PrepareRequest& request) {
   for (const auto& from : network.interfaces) {
@@ -100,6 +108,11 @@ Status VmMachine::MakeFolders() {
   return MakeDirectories(state_.work_dir, kPrivateFolder);
 }
 
+HostState VmMachine::host_state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
 Status VmMachine::Record() {
   const std::lock_guard lock(mutex_);
   return WriteState(options_.bundle, state_);
@@ -138,42 +151,55 @@ vm::MachineSize VmMachine::Size() const {
   return vm::SizeClassFor(limits, defaults, vm::ThisHost());
 }
 
-Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap) {
+Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
+                                                   std::chrono::steady_clock::time_point deadline) {
   FARLET_ASSIGN(const auto factory, vm::VmFactory::Create(config_, GuestHandshake()));
   vm::VmOptions vm_options;
   vm_options.size = Size();
   vm_options.tap = std::move(tap);
   vm_options.work_dir = state_.work_dir;
+  vm_options.deadline = deadline;
   // QEMU inherits the shim's cgroup.
   FARLET_ASSIGN(std::unique_ptr<vm::Vm> vm, factory->Start(std::move(vm_options)));
   return std::shared_ptr<vm::Vm>(std::move(vm));
 }
 
-Status VmMachine::StartFileServer(vm::Vm& vm) {
-  FARLET_ASSIGN(const pid_t pid, SpawnFileServer(vm.TakeFiles(), tree_->namespace_fd()));
+Status VmMachine::Adopt(const std::shared_ptr<vm::Vm>& vm,
+                        const std::shared_ptr<files::ShareTree>& tree) {
   const std::lock_guard lock(mutex_);
+  if (released_) {
+    return Cancelled("start the VM: the pod is being removed");
+  }
+  vm_ = vm;
+  tree_ = tree;
+  state_.qemu = IdOf(vm->pid()).value_or(ProcessId{});
+  return {};
+}
+
+Status VmMachine::StartFileServer(vm::Vm& vm, const files::ShareTree& tree) {
+  FARLET_ASSIGN(const pid_t pid, SpawnFileServer(vm.TakeFiles(), tree.namespace_fd()));
+  const std::lock_guard lock(mutex_);
+  if (released_) {
+    EndFileServer(pid);
+    return Cancelled("the pod is being removed");
+  }
   file_server_ = pid;
+  file_server_exit_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   state_.file_server = IdOf(pid).value_or(ProcessId{});
   return {};
 }
 
 Result<BootedMachine> VmMachine::Boot() {
+  const auto deadline = std::chrono::steady_clock::now() + kBootLimit - kTimeToTell;
   FARLET_TRY(MakeFolders());
   FARLET_TRY(Record());
   FARLET_ASSIGN(Parts parts, MakeParts());
   auto& interfaces = parts.network->interfaces;
   UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
-  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap)));
-  {
-    const std::lock_guard lock(mutex_);
-    if (released_) {
-      return Cancelled("start the VM: the pod is being removed");
-    }
-    vm_ = vm;
-    tree_ = std::move(*parts.shares);
-    state_.qemu = IdOf(vm->pid()).value_or(ProcessId{});
-  }
-  FARLET_TRY(Annotate(StartFileServer(*vm), "file server"));
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap), deadline));
+  const std::shared_ptr<files::ShareTree> tree = std::move(*parts.shares);
+  FARLET_TRY(Adopt(vm, tree));
+  FARLET_TRY(Annotate(StartFileServer(*vm, *tree), "file server"));
   FARLET_TRY(Annotate(vm->AttachWritable(state_.disk), "writable disk"));
   // QEMU has it open: from here on it goes when QEMU goes, however that ends.
   ::unlink(state_.disk.c_str());
@@ -181,7 +207,13 @@ Result<BootedMachine> VmMachine::Boot() {
   return BootedMachine{.pid = vm->pid(),
                        .agent = vm->TakeAgent(),
                        .exit_fd = vm->exit_fd(),
+                       .files_exit_fd = FileServerExit(),
                        .identity = Identity(*parts.network)};
+}
+
+int VmMachine::FileServerExit() const {
+  const std::lock_guard lock(mutex_);
+  return file_server_exit_.get();
 }
 
 guest::v1::PrepareRequest VmMachine::Identity(const net::PodNetwork& network) const {
@@ -343,8 +375,7 @@ void VmMachine::Release() {
   vm.reset();
   forwarder.reset();
   if (file_server > 0) {
-    ::kill(file_server, SIGKILL);
-    ::waitpid(file_server, nullptr, 0);
+    EndFileServer(file_server);
   }
 }
 

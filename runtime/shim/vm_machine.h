@@ -11,6 +11,7 @@
 #include "runtime/vm/net/pod_network.h"
 #include "runtime/vm/vm.h"
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,9 @@ class VmMachine final : public Machine {
   Status Kill() override;
   void Release() override;
 
+  // What there may be on the host by now, for whoever removes it after Release().
+  HostState host_state() const;
+
  private:
   struct Entry {
     files::Share share;
@@ -67,8 +71,12 @@ class VmMachine final : public Machine {
   Status MakeFolders();
   Status Record();
   Result<Parts> MakeParts();
-  Result<std::shared_ptr<vm::Vm>> StartVm(UniqueFd tap);
-  Status StartFileServer(vm::Vm& vm);
+  Result<std::shared_ptr<vm::Vm>> StartVm(UniqueFd tap,
+                                          std::chrono::steady_clock::time_point deadline);
+  // kCancelled after Release(), which knows nothing of what comes later.
+  Status Adopt(const std::shared_ptr<vm::Vm>& vm, const std::shared_ptr<files::ShareTree>& tree);
+  Status StartFileServer(vm::Vm& vm, const files::ShareTree& tree);
+  int FileServerExit() const;
   guest::v1::PrepareRequest Identity(const net::PodNetwork& network) const;
   vm::MachineSize Size() const;
   Result<std::shared_ptr<vm::Vm>> Running() const;
@@ -82,6 +90,7 @@ class VmMachine final : public Machine {
   std::shared_ptr<vm::Vm> vm_;
   std::shared_ptr<files::ShareTree> tree_;
   pid_t file_server_ = 0;
+  UniqueFd file_server_exit_;
   std::unique_ptr<net::LoopbackForwarder> forwarder_;
   std::map<SharedPath, Entry> shares_;
   std::vector<disk::LeasedImage> leases_;

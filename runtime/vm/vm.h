@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -43,6 +44,8 @@ struct VmOptions {
   // An existing folder of this VM alone. QEMU's messages and the guest's console go to console.log
   // in it, which stays small. The caller removes the folder.
   std::filesystem::path work_dir;
+  // When Start gives up. It has a limit of its own as well.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
 // One running virtual machine, ready for work: its agent serves the agent port and the FUSE session

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -28,6 +29,12 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kBootDeadline{20};
 // For somebody else's build of the same template, or of another.
 constexpr std::chrono::seconds kBuildDeadline{30};
+// What a pod keeps of its time to boot in, when it waits for a template that others build.
+constexpr std::chrono::seconds kTimeToBoot{4};
+
+steady_clock::time_point Within(steady_clock::time_point deadline, std::chrono::seconds limit) {
+  return std::min(deadline, steady_clock::now() + limit);
+}
 
 Result<UniqueFd> Duplicate(const UniqueFd& fd) {
   UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
@@ -41,7 +48,8 @@ Result<VmOptions> Copy(const VmOptions& options) {
   VmOptions copy{.size = options.size,
                  .cold_boot = options.cold_boot,
                  .cgroup_procs = options.cgroup_procs,
-                 .work_dir = options.work_dir};
+                 .work_dir = options.work_dir,
+                 .deadline = options.deadline};
   FARLET_ASSIGN(copy.tap, Duplicate(options.tap));
   return copy;
 }
@@ -72,8 +80,10 @@ class QemuFactory final : public VmFactory {
   std::string KeyFor(const MachineSpec& spec) const { return TemplateKey(spec, inputs_); }
 
   QemuLaunch LaunchOf(const MachineSpec& spec, MemoryKind memory, VmOptions options) const;
-  Result<Template> FindTemplate(const MachineSpec& spec);
-  Status BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const;
+  Result<Template> FindTemplate(const MachineSpec& spec, steady_clock::time_point deadline);
+  Status BuildTemplate(const MachineSpec& spec,
+                       steady_clock::time_point deadline,
+                       TemplateDraft& draft) const;
   Result<std::unique_ptr<Vm>> Clone(const MachineSpec& spec, VmOptions options);
   Result<std::unique_ptr<QemuVm>> Boot(QemuLaunch launch) const;
 
@@ -108,7 +118,7 @@ Status QemuFactory::EnsureTemplate(MachineSize size) {
   if (good) {
     return good;
   }
-  FARLET_TRY(FindTemplate(spec));
+  FARLET_TRY(FindTemplate(spec, steady_clock::time_point::max()));
   return {};
 }
 
@@ -123,17 +133,24 @@ QemuLaunch QemuFactory::LaunchOf(const MachineSpec& spec,
           .options = std::move(options)};
 }
 
-Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec) {
+Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec,
+                                           steady_clock::time_point deadline) {
+  const bool limited = deadline != steady_clock::time_point::max();
   return templates_.OpenOrBuild(KeyFor(spec), uint64_t{spec.size.memory_mib} << 20,
-                                steady_clock::now() + kBuildDeadline, [&](TemplateDraft& draft) {
-                                  return Annotate(BuildTemplate(spec, draft), "build a template");
+                                Within(limited ? deadline - kTimeToBoot : deadline, kBuildDeadline),
+                                [&](TemplateDraft& draft) {
+                                  return Annotate(BuildTemplate(spec, deadline, draft),
+                                                  "build a template");
                                 });
 }
 
-Status QemuFactory::BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const {
+Status QemuFactory::BuildTemplate(const MachineSpec& spec,
+                                  steady_clock::time_point deadline,
+                                  TemplateDraft& draft) const {
   const auto start = steady_clock::now();
   FARLET_TRY(VerifyBootFiles(inputs_.files));
-  VmOptions options{.size = spec.size, .cgroup_procs = RootCgroupProcs("/sys/fs/cgroup")};
+  VmOptions options{
+      .size = spec.size, .cgroup_procs = RootCgroupProcs("/sys/fs/cgroup"), .deadline = deadline};
   options.work_dir = config_.run_dir / fmt::format("build-{}", ::getpid());
   FARLET_TRY(MakeDirectories(options.work_dir, 0700));
   const std::filesystem::path folder = options.work_dir;
@@ -157,7 +174,8 @@ Status QemuFactory::BuildTemplate(const MachineSpec& spec, TemplateDraft& draft)
 }
 
 Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOptions options) {
-  FARLET_ASSIGN(Template saved, FindTemplate(spec));
+  const auto deadline = Within(options.deadline, kBuildDeadline);
+  FARLET_ASSIGN(Template saved, FindTemplate(spec, options.deadline));
   QemuLaunch launch = LaunchOf(spec, MemoryKind::kClone, std::move(options));
   launch.memory_file = std::move(saved.memory);
   launch.state_file = std::move(saved.state);
@@ -166,21 +184,24 @@ Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOption
     return std::unique_ptr<Vm>(std::move(*vm));
   }
   // Was it the template? Then it is dropped, and the next pod builds another.
-  if (const Status good = templates_.Verify(KeyFor(spec), steady_clock::now() + kBuildDeadline);
-      !good) {
+  if (const Status good = templates_.Verify(KeyFor(spec), deadline); !good) {
     return Wrap(good.error().message, vm.error());
   }
   return vm.error();
 }
 
 Result<std::unique_ptr<QemuVm>> QemuFactory::Boot(QemuLaunch launch) const {
-  const auto deadline = steady_clock::now() + kBootDeadline;
+  const auto deadline = Within(launch.options.deadline, kBootDeadline);
   FARLET_ASSIGN(std::unique_ptr<QemuVm> vm, QemuVm::Launch(std::move(launch)));
   Status ready = vm->AwaitAgent(deadline);
   if (ready && handshake_.run) {
     ready = handshake_.run(vm->agent(), vm->files(), deadline);
   }
   if (!ready) {
+    // Its connections end a moment before it does.
+    if (ready.error().code == Code::kUnavailable) {
+      (void)vm->Kill().has_value();
+    }
     return Wrap("boot a VM",
                 MakeError(ready.error().code,
                           fmt::format("{} ({})", ready.error().message, vm->EndOrConsole())));

@@ -24,6 +24,8 @@ constexpr std::string_view kSandboxShares = "io.kubernetes.cri.sandbox-cpu-share
 constexpr std::string_view kEphemeralStorage = "farlet.dev/ephemeral-storage-bytes";
 
 constexpr size_t kMaxHostname = 64;
+// Of an id, as Docker names a container's host.
+constexpr size_t kShortId = 12;
 
 // Negative numbers are how CRI says "no limit".
 uint64_t Number(const Cursor& annotations, std::string_view key) {
@@ -118,6 +120,9 @@ Result<PodSpec> ReadPodSpec(const Document& spec, const std::string& id) {
   pod.hostname = root["hostname"].Text();
   if (pod.hostname.size() > kMaxHostname) {
     root["hostname"].Refuse(fmt::format("longer than {} bytes", kMaxHostname));
+  }
+  if (pod.hostname.empty()) {
+    pod.hostname = id.substr(0, kShortId);
   }
   const Cursor linux_part = root["linux"];
   ReadNamespaces(linux_part, pod);

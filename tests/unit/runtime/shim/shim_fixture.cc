@@ -18,7 +18,9 @@ namespace farlet::shim {
 
 namespace task = containerd::task::v2;
 
-FakeMachine::FakeMachine() : exit_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+FakeMachine::FakeMachine()
+    : exit_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      files_exit_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Result<BootedMachine> FakeMachine::Boot() {
   if (boot_error) {
@@ -28,6 +30,7 @@ Result<BootedMachine> FakeMachine::Boot() {
   booted.pid = 4711;
   booted.agent = guest.TakeAgent();
   booted.exit_fd = exit_.get();
+  booted.files_exit_fd = files_exit_.get();
   booted.identity.set_hostname("pod");
   return booted;
 }
@@ -59,12 +62,21 @@ std::multiset<std::string> FakeMachine::Shared() {
 }
 
 Status FakeMachine::Kill() {
+  killed_ = true;
   const uint64_t one = 1;
   if (::write(exit_.get(), &one, sizeof(one)) < 0) {
     return ErrnoError(errno, "kill");
   }
   guest.Die();
   return {};
+}
+
+void FakeMachine::Release() {
+  std::call_once(once_, [this] { released.set_value(); });
+}
+
+void FakeMachine::EndFileServer() {
+  ASSERT_EQ(::eventfd_write(files_exit_.get(), 1), 0);
 }
 
 FakeEvents::FakeEvents(const std::filesystem::path& socket) : server_(io_) {
@@ -146,7 +158,10 @@ ShimFixture::ShimFixture()
                                                        .clock = clock_,
                                                        .facts = facts_,
                                                        .cgroup_v2 = true,
-                                                       .on_shutdown = [this] { ++shutdowns_; }});
+                                                       .on_shutdown = [this](const auto& done) {
+                                                         ++shutdowns_;
+                                                         done();
+                                                       }});
   server_ = std::make_unique<ttrpc::Server>(io_);
   service_->Register(*server_);
   std::array<int, 2> ends{};

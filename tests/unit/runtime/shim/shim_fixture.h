@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -40,18 +41,25 @@ class FakeMachine final : public Machine {
 
   Status Resume() override { return {}; }
 
-  std::string ExitReason() const override { return "killed by signal 9"; }
+  std::string ExitReason() const override { return killed_ ? "killed by signal 9" : "running"; }
 
   Status Kill() override;
 
-  void Release() override {}
+  void Release() override;
+
+  // As if the file server had died.
+  void EndFileServer();
 
   testing::FakeGuest guest;
   std::optional<Error> boot_error;
+  std::promise<void> released;
   std::multiset<std::string> Shared();
 
  private:
   UniqueFd exit_;
+  UniqueFd files_exit_;
+  std::once_flag once_;
+  std::atomic<bool> killed_ = false;
   std::mutex mutex_;  // guards what follows
   std::multiset<std::string> shared_;
 };

@@ -276,6 +276,21 @@ TEST_F(TaskServiceTest, AVmThatCannotStartIsTheSandboxesError) {
   ASSERT_FALSE(created);
   EXPECT_THAT(created.error().message, HasSubstr("no kernel at /nowhere"));
   EXPECT_EQ(State("sandbox").error().code, Code::kNotFound);
+  // Whatever of it runs ends now, not when containerd says Shutdown.
+  EXPECT_EQ(machine_->released.get_future().wait_for(std::chrono::seconds(20)),
+            std::future_status::ready);
+}
+
+TEST_F(TaskServiceTest, WithoutItsFileServerThePodIsLost) {
+  ASSERT_TRUE(CreateSandbox());
+  ASSERT_TRUE(Create("c1", Bundle("c1", "container")));
+  ASSERT_TRUE(Start("c1"));
+  machine_->EndFileServer();
+  EXPECT_EQ(*Wait("c1"), 137U);
+  EXPECT_EQ(*Wait("sandbox"), 137U);
+  const auto created = Create("c2", Bundle("c2", "container"));
+  ASSERT_FALSE(created);
+  EXPECT_THAT(created.error().message, HasSubstr("its file server ended"));
 }
 
 TEST_F(TaskServiceTest, AFailedCreateLeavesNothing) {
