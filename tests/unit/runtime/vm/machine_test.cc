@@ -56,7 +56,7 @@ TEST(MachineTest, SizeAndAcceleration) {
   const auto tcg = QemuArguments(kSpec, MemoryKind::kPrivate);
   EXPECT_EQ(ValueOf(tcg, "-smp"), "2");
   EXPECT_EQ(ValueOf(tcg, "-m"), "512M");
-  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg");
+  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg,tb-size=16");
   EXPECT_EQ(ValueOf(tcg, "-cpu"), "max,-erms");
   MachineSpec spec = kSpec;
   spec.acceleration = Acceleration::Kind::kKvm;
