@@ -31,8 +31,9 @@ start_containerd() {
   mkdir -p "$(cni_conf_dir "$id")" "$RUN/containerd/$id"
   write_mirrors "$id" "$3"
   render "$LOCAL_DIR/manifests/containerd.toml" "STATE=$(containerd_state "$id")" "RUN=$RUN/containerd/$id" \
-    "SANDBOX_IMAGE=$SANDBOX_IMAGE" | write_file "$config"
-  start_process "containerd-$id" "$netns" "$(command -v containerd)" --config "$config"
+    "SANDBOX_IMAGE=$SANDBOX_IMAGE" "VM_CONFIG=$STATE/vm.yaml" | write_file "$config"
+  # It looks for its shims on the path.
+  start_process "containerd-$id" "$netns" env "PATH=$STATE/bin:$PATH" "$(command -v containerd)" --config "$config"
   wait_ready "containerd-$id" 60 cluster_ctr "$id" version
 }
 
