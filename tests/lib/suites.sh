@@ -116,7 +116,8 @@ suite_faults() { run_pytest "$1" -m faults --runtime-handler "$HANDLER"; }
 
 suite_cluster_up() {
   "$LOCAL/down" --name "$CLUSTER"
-  "$LOCAL/up" --name "$CLUSTER" --farlet "$FARLET" --shim "$ROOT/build/release/runtime/shim/containerd-shim-farlet-v2" \
+  "$LOCAL/up" --name "$CLUSTER" --runtime-handler "$HANDLER" --farlet "$FARLET" \
+    --shim "$ROOT/build/release/runtime/shim/containerd-shim-farlet-v2" \
     --guest "$ROOT/build/release/runtime/guest/farlet-guest"
 }
 

@@ -17,18 +17,18 @@ as_owner() {
   runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "$@"
 }
 
-# The lock is for the build that a killed `up` has left behind: two must not work in one folder.
-compile_farlet() {
+# compile_targets TARGET...: the lock is for the build that a killed `up` has left behind: two must not work in one folder.
+compile_targets() {
   cd "$REPO_DIR" || exit
   as_owner mkdir -p build
   exec 9<build
   flock 9
   as_owner cmake --preset release
-  as_owner cmake --build --preset release --target farlet
+  as_owner cmake --build --preset release --target "$@"
 }
 
 build_farlet() {
-  run_logged "building farlet" "$FARLET_CACHE/log/build-farlet.log" compile_farlet
+  run_logged "building farlet" "$FARLET_CACHE/log/build-farlet.log" compile_targets farlet
   [[ -x $(farlet_build) ]] || fail_with_log "the build left no $(farlet_build)" "$FARLET_CACHE/log/build-farlet.log"
 }
 

@@ -10,16 +10,7 @@ guest_build() { echo "$REPO_DIR/build/release/runtime/guest/farlet-guest"; }
 # vm_boot_files GUEST: kernel and initramfs around that guest; in the cache, so that clusters share them.
 vm_boot_files() { echo "$FARLET_CACHE/vm/$(sha256sum <"$1" | cut -c 1-16)"; }
 
-compile_vm() {
-  cd "$REPO_DIR" || exit
-  as_owner mkdir -p build
-  exec 9<build
-  flock 9
-  as_owner cmake --preset release
-  as_owner cmake --build --preset release --target "$SHIM" farlet-guest
-}
-
-build_vm() { run_logged "building shim and guest" "$FARLET_CACHE/log/build-vm.log" compile_vm; }
+build_vm() { run_logged "building shim and guest" "$FARLET_CACHE/log/build-vm.log" compile_targets "$SHIM" farlet-guest; }
 
 # build_boot_files GUEST: nothing when they are there and whole.
 build_boot_files() {
