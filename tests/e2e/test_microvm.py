@@ -1,0 +1,155 @@
+"""Pods of the RuntimeClass farlet: each in a machine of its own, and out of reach of everything else."""
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.kubectl import Kubectl
+from harness.objects import FOREVER, config_map, container, pod
+from harness.pods import Pods, container_status, state
+from harness.waiting import wait_until
+
+Json = dict[str, Any]
+
+pytestmark = [pytest.mark.farlet_only, pytest.mark.timeout(240)]
+
+# Under emulation and beside other tests a machine takes its time.
+START = 120
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+MIGHTY = {"runAsUser": 0, "capabilities": {"add": ["ALL"]}}
+
+
+def machine(name: str, *containers: Json, **fields: Any) -> Json:
+    return pod(name, *containers, runtimeClassName="farlet", **fields)
+
+
+def test_a_machine_of_its_own(kubectl: Kubectl, pods: Pods) -> None:
+    pods.run(machine("one", container("main", FOREVER), container("beside", FOREVER)), machine("two"), timeout=START)
+    assert pods.shell("two", "uname -r").strip() != platform.release()
+    own, beside = (kubectl("exec", "one", "-c", name, "--", "sh", "-c", BOOT_ID) for name in ("main", "beside"))
+    assert own == beside, "the containers of a pod share its machine"
+    host = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    assert len({own.strip(), pods.shell("two", BOOT_ID).strip(), host.strip()}) == 3
+    assert pods.shell("two", "cat /proc/cpuinfo") != Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    memory = int(pods.shell("two", "awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
+    assert memory < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 4
+    assert "Linux version" in pods.shell("two", "dmesg | grep 'Linux version'")
+
+
+def test_life(kubectl: Kubectl, pods: Pods) -> None:
+    kubectl.create(
+        machine(
+            "life",
+            container(command="echo begun; trap 'echo asked; exit 0' TERM; while :; do sleep 0.2; done"),
+            initContainers=[container("before", "echo first")],
+        ),
+        machine("ends", container(command="exit 7"), restartPolicy="Never"),
+    )
+    pods.ready("life", START)
+    assert pods.logs("life", "-c", "before") == "first\n"
+    assert pods.logs("life") == "begun\n"
+    assert kubectl.run("exec", "life", "--", "sh", "-c", "exit 3", check=False).returncode == 3
+    assert kubectl("exec", "-i", "life", "--", "cat", stdin="through\n") == "through\n"
+    ended = pods.phase("ends", "Failed", START)
+    assert state(ended)[1]["exitCode"] == 7
+    kubectl("delete", "pod", "life", "--wait=false")
+    pods.gone("life", 60)
+
+
+def test_a_crash_restarts_the_container_and_not_the_machine(kubectl: Kubectl, pods: Pods) -> None:
+    command = f"{BOOT_ID}; test -e /keep/once && exec sleep 3600; touch /keep/once; exit 1"
+    keep = [{"name": "keep", "mountPath": "/keep"}]
+    kubectl.create(
+        machine("falls", container(command=command, volumeMounts=keep), volumes=[{"name": "keep", "emptyDir": {}}])
+    )
+
+    def restarted(each: Json) -> bool:
+        status = container_status(each)
+        return status["restartCount"] == 1 and status["ready"]
+
+    again = pods.wait("falls", "runs again", restarted, START)
+    assert container_status(again)["lastState"]["terminated"]["exitCode"] == 1
+    assert pods.logs("falls", "--previous") == pods.logs("falls")
+
+
+def test_volumes(kubectl: Kubectl, pods: Pods) -> None:
+    """A changed ConfigMap arrives, an emptyDir is shared, and what is read-only stays so."""
+    mounts = [{"name": "settings", "mountPath": "/settings"}, {"name": "scratch", "mountPath": "/scratch"}]
+    volumes = [{"name": "settings", "configMap": {"name": "settings"}}, {"name": "scratch", "emptyDir": {}}]
+    kubectl.create(
+        config_map("settings", {"color": "blue"}),
+        machine(
+            "reader",
+            container("main", FOREVER, volumeMounts=mounts),
+            container("other", FOREVER, volumeMounts=mounts),
+            volumes=volumes,
+        ),
+    )
+    pods.ready("reader", START)
+    in_main = ["exec", "reader", "-c", "main", "--", "sh", "-c"]
+    assert kubectl(*in_main, "cat /settings/color; echo written > /scratch/file") == "blue"
+    assert kubectl("exec", "reader", "-c", "other", "--", "cat", "/scratch/file") == "written\n"
+    assert kubectl.run(*in_main, "echo x > /settings/color", check=False).returncode != 0
+    token = kubectl(*in_main, "cat /var/run/secrets/kubernetes.io/serviceaccount/token")
+    assert token.count(".") == 2
+    kubectl("patch", "configmap", "settings", "-p", '{"data": {"color": "green"}}')
+    wait_until("the change arrives", lambda: kubectl(*in_main, "cat /settings/color") == "green", 90)
+
+
+def test_network(kubectl: Kubectl, pods: Pods) -> None:
+    """Between machines, to and from the containers of the host, by name, and by port-forward's way."""
+    serve = "mkdir /www; echo hello from $HOSTNAME > /www/index.html; exec httpd -f -p 8080 -h /www"
+    made = pods.run(
+        machine("server", container(command=serve)),
+        machine("client"),
+        pod("plain"),
+        pod("plain-server", container(command=serve)),
+        timeout=START,
+    )
+    address = {each["metadata"]["name"]: each["status"]["podIP"] for each in made}
+    for client, server in (("client", "server"), ("plain", "server"), ("client", "plain-server")):
+        fetch = ["exec", client, "--", "wget", "-q", "-T", "10", "-O", "-", f"http://{address[server]}:8080/"]
+        said = wait_until(
+            f"{client} reaches {server}", lambda words=fetch: kubectl.run(*words, check=False).stdout, 30
+        )
+        assert said == f"hello from {server}\n"
+    assert "10.96.0.1" in pods.shell("client", "nslookup kubernetes.default.svc.cluster.local")
+    assert pods.shell("client", "hostname").strip() == "client"
+
+
+def test_out_of_reach(kubectl: Kubectl, pods: Pods) -> None:
+    """Root with every capability sees its own machine and nothing of the host or of other pods."""
+    secret = f"farlet-secret-{os.getpid()}"
+    pods.run(
+        machine("victim", container(command=f"echo {secret} > /dev/shm/secret; MARK={secret} exec sleep 3600")),
+        machine("intruder", container(command=FOREVER, securityContext=MIGHTY)),
+        pod("neighbour", container(command=f"MARK={secret} exec sleep 3601")),
+        timeout=START,
+    )
+    commands = pods.shell("intruder", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    for foreign in ("containerd", "kube-apiserver", "qemu", "sleep 3600", "sleep 3601", "pytest"):
+        assert foreign not in commands, commands
+    everything = "cat /proc/[0-9]*/environ /dev/shm/* 2>/dev/null | tr '\\0' '\\n'; true"
+    assert secret not in pods.shell("intruder", everything)
+    mounts = pods.shell("intruder", "cat /proc/self/mountinfo")
+    assert "containerd" not in mounts and "kubelet" not in mounts, mounts
+    # The interfaces of one machine: its loopback and its one card.
+    links = re.findall(r"^\d+: ([^:@]+)", pods.shell("intruder", "ip -o link"), re.MULTILINE)
+    assert sorted(links) == ["eth0", "lo"], links
+    # A disk of the host would have its size; what is here are the pod's own slots.
+    host_disks = [each for each in os.listdir("/sys/block") if not each.startswith(("loop", "ram"))]
+    partitions = pods.shell("intruder", "cat /proc/partitions")
+    sizes = {int(line.split()[2]) for line in partitions.splitlines()[2:]}
+    for disk in host_disks:
+        blocks = int(Path(f"/sys/block/{disk}/size").read_text(encoding="ascii")) // 2
+        assert blocks not in sizes, f"{disk} of the host is visible: {partitions}"
+    # Its own kernel is the one that it can hurt.
+    host_panic = Path("/proc/sys/kernel/panic").read_text(encoding="ascii")
+    pods.shell("intruder", "mount -o remount,rw /proc/sys && echo 4711 > /proc/sys/kernel/panic")
+    assert pods.shell("intruder", "cat /proc/sys/kernel/panic").strip() == "4711"
+    assert pods.shell("victim", "cat /proc/sys/kernel/panic").strip() != "4711"
+    assert Path("/proc/sys/kernel/panic").read_text(encoding="ascii") == host_panic
