@@ -3,6 +3,7 @@
 #include "kube/auth/exec_credentials.h"
 #include "kube/auth/file_credentials.h"
 #include "kube/auth/kubeconfig_file.h"
+#include "runtime/base/base64.h"
 #include "runtime/base/file.h"
 
 #include <fmt/format.h>

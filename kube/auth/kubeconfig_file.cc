@@ -1,38 +1,8 @@
 #include "kube/auth/kubeconfig_file.h"
 
-#include "kube/auth/openssl_ptr.h"
-
-#include <algorithm>
-#include <vector>
+#include "runtime/base/base64.h"
 
 namespace farlet::kube {
-namespace {
-
-Result<std::string> DecodeBase64(std::string text) {
-  text.erase(std::remove_if(text.begin(), text.end(),
-                            [](unsigned char c) { return c == '\n' || c == '\r' || c == ' '; }),
-             text.end());
-  std::vector<unsigned char> out(text.size() / 4 * 3 + 3);
-  const int size = EVP_DecodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0 || text.size() % 4 != 0) {
-    return InvalidArgument("not base64");
-  }
-  const auto padding =
-      std::count(text.end() - std::min<long>(2, static_cast<long>(text.size())), text.end(), '=');
-  return std::string(reinterpret_cast<char*>(out.data()), static_cast<size_t>(size - padding));
-}
-
-}  // namespace
-
-std::string EncodeBase64(std::string_view bytes) {
-  // EVP_EncodeBlock() ends it with a NUL.
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  text.resize(static_cast<size_t>(EVP_EncodeBlock(
-      reinterpret_cast<unsigned char*>(text.data()),
-      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()))));
-  return text;
-}
 
 std::string KubeconfigNode::FieldName(std::string_view key) const {
   return field_.empty() ? std::string(key) : field_ + "." + std::string(key);
@@ -83,7 +53,7 @@ Result<bool> KubeconfigNode::Flag(std::string_view key) const {
 
 Result<std::string> KubeconfigNode::Data(std::string_view key) const {
   FARLET_ASSIGN(std::string text, Text(key));
-  Result<std::string> decoded = DecodeBase64(std::move(text));
+  Result<std::string> decoded = DecodeBase64(text);
   return decoded ? decoded : Bad(key, decoded.error().message);
 }
 

@@ -10,8 +10,6 @@
 
 namespace farlet::kube {
 
-std::string EncodeBase64(std::string_view bytes);
-
 // A mapping within a kubeconfig that knows its path, so that each complaint names it. Private to
 // kube/auth.
 class KubeconfigNode {

@@ -1,11 +1,11 @@
 #include "provider/node/certificate_request.h"
 
 #include "kube/watch/list_watch.h"
+#include "runtime/base/base64.h"
 #include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <mutex>
 #include <optional>
@@ -25,31 +25,6 @@ std::string Text(const Json& object, const char* member) {
 }
 
 }  // namespace
-
-std::string EncodeBase64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4, '\0');
-  ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                    reinterpret_cast<const unsigned char*>(bytes.data()),
-                    static_cast<int>(bytes.size()));
-  return text;
-}
-
-Result<std::string> DecodeBase64(const std::string& text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int length = ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                       reinterpret_cast<const unsigned char*>(text.data()),
-                                       static_cast<int>(text.size()));
-  if (length < 0 || text.size() % 4 != 0) {
-    return InvalidArgument("malformed base64");
-  }
-  // OpenSSL counts the padding as bytes.
-  size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') {
-    ++padding;
-  }
-  bytes.resize(static_cast<size_t>(length) - padding);
-  return bytes;
-}
 
 class CertificateRequest::Impl : public std::enable_shared_from_this<CertificateRequest::Impl> {
  public:

@@ -44,8 +44,4 @@ class CertificateRequest {
   std::shared_ptr<Impl> impl_;
 };
 
-// Standard base64. Decoding: kInvalidArgument for what is none.
-std::string EncodeBase64(const std::string& bytes);
-Result<std::string> DecodeBase64(const std::string& text);
-
 }  // namespace farlet::node

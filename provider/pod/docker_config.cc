@@ -1,6 +1,6 @@
 #include "provider/pod/docker_config.h"
 
-#include "provider/pod/object_data.h"
+#include "runtime/base/base64.h"
 
 #include <nlohmann/json.hpp>
 

@@ -6,7 +6,6 @@
 
 #include <map>
 #include <string>
-#include <string_view>
 
 namespace farlet::pod {
 
@@ -18,8 +17,5 @@ Result<DataMap> ConfigMapData(const nlohmann::json& config_map);
 Result<DataMap> ConfigMapFiles(const nlohmann::json& config_map);
 // The decoded `data` of a Secret.
 Result<DataMap> SecretData(const nlohmann::json& secret);
-
-// Standard alphabet, with or without padding. Error: kInvalidArgument.
-Result<std::string> DecodeBase64(std::string_view text);
 
 }  // namespace farlet::pod

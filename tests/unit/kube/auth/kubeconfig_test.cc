@@ -156,7 +156,7 @@ TEST_F(KubeconfigTest, WhatIsMissingOrMalformed) {
             "users[u].user.token: missing; give a client certificate, token, tokenFile or exec");
   EXPECT_EQ(Failure(Load(server_, "    token: [a]\n")), "users[u].user.token: not a string");
   EXPECT_EQ(Failure(Load(server_ + "    certificate-authority-data: '***'\n", token_)),
-            "clusters[k].cluster.certificate-authority-data: not base64");
+            "clusters[k].cluster.certificate-authority-data: is not base64");
   EXPECT_EQ(Failure(Load(server_ + "    certificate-authority-data: aGVsbG8=\n", token_)),
             "clusters[k].cluster.certificate-authority-data: certificate: not a PEM certificate");
   const std::string missing = (folder_.path() / "no.crt").string();

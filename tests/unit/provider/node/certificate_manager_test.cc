@@ -3,6 +3,7 @@
 #include "provider/node/certificate_request.h"
 #include "provider/node/client_certificate.h"
 #include "provider/node/serving_certificate.h"
+#include "runtime/base/base64.h"
 #include "runtime/base/file.h"
 #include "tests/fakes/apiserver/fake_api_server_harness.h"
 #include "tests/fakes/apiserver/fake_http_server_ca.h"
@@ -212,14 +213,6 @@ TEST_F(CertificateTest, WritesAKubeconfigOnce) {
   ASSERT_TRUE(WriteNodeKubeconfig(path, "https://10.0.0.1:6443", ca_.certificate_pem(), "/x.pem"));
   EXPECT_EQ(std::filesystem::last_write_time(path), written);
   EXPECT_NE(ReadFile(path)->find("/x.pem"), std::string::npos);
-}
-
-TEST(Base64Test, GoesBothWays) {
-  for (const char* text : {"", "a", "ab", "abc", "abcd"}) {
-    EXPECT_EQ(*DecodeBase64(EncodeBase64(text)), text);
-  }
-  EXPECT_FALSE(DecodeBase64("a"));
-  EXPECT_FALSE(DecodeBase64("a?=="));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "provider/pod/env.h"
 
-#include "provider/pod/object_data.h"
 #include "provider/pod/references.h"
 #include "tests/unit/provider/pod/pod_builder.h"
 
@@ -214,16 +213,6 @@ TEST_F(EnvTest, Resources) {
       ResourceFieldValue({.container_name = "x", .resource = "limits.cpu"}, nullptr, context));
   EXPECT_TRUE(
       ResourceFieldValue({.container_name = "app", .resource = "limits.cpu"}, nullptr, context));
-}
-
-TEST(Base64Test, Decodes) {
-  EXPECT_EQ(*DecodeBase64(""), "");
-  EXPECT_EQ(*DecodeBase64("YQ=="), "a");
-  EXPECT_EQ(*DecodeBase64("YQ"), "a");
-  EXPECT_EQ(*DecodeBase64("YWJj"), "abc");
-  EXPECT_EQ(*DecodeBase64("//79"), "\xff\xfe\xfd");
-  EXPECT_FALSE(DecodeBase64("a b"));
-  EXPECT_FALSE(DecodeBase64("YQ==YQ=="));
 }
 
 TEST(ReferencesTest, EverythingThatThePodNames) {
