@@ -11,6 +11,7 @@
 
 #include <array>
 #include <ctime>
+#include <utility>
 
 namespace farlet::kube {
 namespace {
@@ -119,6 +120,56 @@ bool AddExtension(X509* certificate, int nid, const char* value) {
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
+// What MakeCertificate() makes.
+struct CertificatePlan {
+  EVP_PKEY* key = nullptr;
+  const CertificateSubject& subject;
+  WallTime now;
+  seconds lifetime;
+  X509_NAME* issuer = nullptr;  // null: the subject, which signs itself
+  EVP_PKEY* issuer_key = nullptr;
+  std::vector<std::pair<int, const char*>> extensions{{NID_key_usage, "critical,digitalSignature"},
+                                                      {NID_ext_key_usage, "serverAuth"}};
+};
+
+bool AddExtensions(X509* certificate, const CertificatePlan& plan, X509_EXTENSION* alt_names) {
+  for (const auto& [nid, value] : plan.extensions) {
+    if (!AddExtension(certificate, nid, value)) {
+      return false;
+    }
+  }
+  return alt_names == nullptr || X509_add_ext(certificate, alt_names, -1) == 1;
+}
+
+// Valid from an hour before `now`, as clocks differ.
+Result<std::string> MakeCertificate(const CertificatePlan& plan) {
+  FARLET_ASSIGN(const ExtensionPtr alt_names, MakeAltNames(plan.subject));
+  const CertificatePtr certificate(X509_new());
+  uint64_t serial = 0;
+  RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof(serial));
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), serial >> 1);
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  ASN1_TIME_set(X509_getm_notBefore(certificate.get()),
+                std::chrono::system_clock::to_time_t(plan.now - std::chrono::hours(1)));
+  ASN1_TIME_set(X509_getm_notAfter(certificate.get()),
+                std::chrono::system_clock::to_time_t(plan.now + plan.lifetime));
+  X509_NAME* own_name = X509_get_subject_name(certificate.get());
+  const bool ok = SetName(own_name, plan.subject) &&
+                  X509_set_issuer_name(certificate.get(),
+                                       plan.issuer == nullptr ? own_name : plan.issuer) == 1 &&
+                  X509_set_pubkey(certificate.get(), plan.key) == 1 &&
+                  AddExtensions(certificate.get(), plan, alt_names.get());
+  EVP_PKEY* signer = plan.issuer_key == nullptr ? plan.key : plan.issuer_key;
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!ok || X509_sign(certificate.get(), signer, EVP_sha256()) <= 0 ||
+      PEM_write_bio_X509(bio.get(), certificate.get()) != 1) {
+    ERR_clear_error();
+    return InvalidArgument("certificate for " + plan.subject.common_name +
+                           ": OpenSSL refused the subject");
+  }
+  return TextOf(bio.get());
+}
+
 }  // namespace
 
 Result<std::string> GeneratePrivateKey() {
@@ -159,31 +210,37 @@ Result<std::string> MakeSelfSignedCertificate(std::string_view key_pem,
                                               WallTime now,
                                               seconds lifetime) {
   FARLET_ASSIGN(const KeyPtr key, ParseKey(key_pem));
-  FARLET_ASSIGN(const ExtensionPtr alt_names, MakeAltNames(subject));
-  const CertificatePtr certificate(X509_new());
-  uint64_t serial = 0;
-  RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof(serial));
-  ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), serial >> 1);
-  X509_set_version(certificate.get(), X509_VERSION_3);
-  ASN1_TIME_set(X509_getm_notBefore(certificate.get()),
-                std::chrono::system_clock::to_time_t(now - std::chrono::hours(1)));
-  ASN1_TIME_set(X509_getm_notAfter(certificate.get()),
-                std::chrono::system_clock::to_time_t(now + lifetime));
-  const bool ok =
-      SetName(X509_get_subject_name(certificate.get()), subject) &&
-      X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate.get())) == 1 &&
-      X509_set_pubkey(certificate.get(), key.get()) == 1 &&
-      AddExtension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
-      AddExtension(certificate.get(), NID_ext_key_usage, "serverAuth") &&
-      (!alt_names || X509_add_ext(certificate.get(), alt_names.get(), -1) == 1);
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!ok || X509_sign(certificate.get(), key.get(), EVP_sha256()) <= 0 ||
-      PEM_write_bio_X509(bio.get(), certificate.get()) != 1) {
-    ERR_clear_error();
-    return InvalidArgument("certificate for " + subject.common_name +
-                           ": OpenSSL refused the subject");
-  }
-  return TextOf(bio.get());
+  return MakeCertificate({.key = key.get(), .subject = subject, .now = now, .lifetime = lifetime});
+}
+
+Result<std::string> MakeCaCertificate(std::string_view key_pem,
+                                      const CertificateSubject& subject,
+                                      WallTime now,
+                                      seconds lifetime) {
+  FARLET_ASSIGN(const KeyPtr key, ParseKey(key_pem));
+  return MakeCertificate({.key = key.get(),
+                          .subject = subject,
+                          .now = now,
+                          .lifetime = lifetime,
+                          .extensions = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+                                         {NID_key_usage, "critical,keyCertSign"}}});
+}
+
+Result<std::string> IssueCertificate(const Issuer& issuer,
+                                     std::string_view key_pem,
+                                     const CertificateSubject& subject,
+                                     WallTime now,
+                                     seconds lifetime) {
+  FARLET_TRY(Annotate(CheckKeyMatches(issuer.certificate_pem, issuer.key_pem), "issuer"));
+  FARLET_ASSIGN(const CertificatePtr issuer_certificate, ParseFirst(issuer.certificate_pem));
+  FARLET_ASSIGN(const KeyPtr issuer_key, ParseKey(issuer.key_pem));
+  FARLET_ASSIGN(const KeyPtr key, ParseKey(key_pem));
+  return MakeCertificate({.key = key.get(),
+                          .subject = subject,
+                          .now = now,
+                          .lifetime = lifetime,
+                          .issuer = X509_get_subject_name(issuer_certificate.get()),
+                          .issuer_key = issuer_key.get()});
 }
 
 Result<CertificateInfo> ParseCertificate(std::string_view pem) {

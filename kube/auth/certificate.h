@@ -31,6 +31,25 @@ Result<std::string> MakeSelfSignedCertificate(std::string_view key_pem,
                                               WallTime now,
                                               seconds lifetime);
 
+// A certificate authority of its own, for what two parties of ours trust each other by.
+Result<std::string> MakeCaCertificate(std::string_view key_pem,
+                                      const CertificateSubject& subject,
+                                      WallTime now,
+                                      seconds lifetime);
+
+struct Issuer {
+  std::string_view certificate_pem;
+  std::string_view key_pem;
+};
+
+// A serving certificate for `key_pem`, signed by `issuer`. kInvalidArgument also when the issuer's
+// key is not that of its certificate.
+Result<std::string> IssueCertificate(const Issuer& issuer,
+                                     std::string_view key_pem,
+                                     const CertificateSubject& subject,
+                                     WallTime now,
+                                     seconds lifetime);
+
 struct CertificateInfo {
   std::string common_name;
   std::vector<std::string> organizations;

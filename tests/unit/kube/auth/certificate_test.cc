@@ -54,6 +54,26 @@ TEST(CertificateTest, SelfSigned) {
   EXPECT_TRUE(CheckKeyMatches(*certificate, *key));
 }
 
+TEST(CertificateTest, IssuedByACaOfOurOwn) {
+  const WallTime now = std::chrono::system_clock::from_time_t(1767323045);
+  const auto ca_key = GeneratePrivateKey();
+  const auto ca = MakeCaCertificate(*ca_key, {.common_name = "ca"}, now, std::chrono::hours(48));
+  ASSERT_TRUE(ca) << ca.error().message;
+  EXPECT_EQ(ParseCertificate(*ca)->not_after, now + std::chrono::hours(48));
+  const auto key = GeneratePrivateKey();
+  const auto certificate = IssueCertificate({.certificate_pem = *ca, .key_pem = *ca_key}, *key,
+                                            kNode, now, std::chrono::hours(24));
+  ASSERT_TRUE(certificate) << certificate.error().message;
+  EXPECT_EQ(ParseCertificate(*certificate)->dns_names, kNode.dns_names);
+  EXPECT_EQ(ParseCertificate(*certificate)->not_after, now + std::chrono::hours(24));
+  EXPECT_TRUE(CheckKeyMatches(*certificate, *key));
+  EXPECT_EQ(IssueCertificate({.certificate_pem = *ca, .key_pem = *key}, *key, kNode, now,
+                             std::chrono::hours(24))
+                .error()
+                .message,
+            "issuer: private key: does not belong to the certificate");
+}
+
 TEST(CertificateTest, KeysDiffer) {
   EXPECT_NE(*GeneratePrivateKey(), *GeneratePrivateKey());
 }
