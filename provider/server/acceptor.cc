@@ -31,10 +31,12 @@ void SetKeepAlive(tcp::socket& socket) {
 }  // namespace
 
 Acceptor::Acceptor(std::shared_ptr<IoCore> core,
-                   std::shared_ptr<Service> service,
+                   std::shared_ptr<HttpService> service,
+                   RequestHandlerPtr handler,
                    ContextSource context_source)
     : core_(std::move(core)),
       service_(std::move(service)),
+      handler_(std::move(handler)),
       context_source_(std::move(context_source)),
       acceptor_(core_->context()),
       pause_(core_->context()) {}
@@ -107,7 +109,7 @@ void Acceptor::OnAccept(const ErrorCode& error, tcp::socket socket) {
   if (!full) {
     SetKeepAlive(socket);
     auto stream = std::make_shared<ClientStream>(std::move(socket), context_source_());
-    std::make_shared<Connection>(core_, service_, std::move(stream))->Start();
+    std::make_shared<Connection>(core_, service_, handler_, std::move(stream))->Start();
   }
   Accept();
 }

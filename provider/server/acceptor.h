@@ -18,7 +18,8 @@ class Acceptor final : public Session, public std::enable_shared_from_this<Accep
   using ContextSource = std::function<ClientStream::TlsContext()>;
 
   Acceptor(std::shared_ptr<IoCore> core,
-           std::shared_ptr<Service> service,
+           std::shared_ptr<HttpService> service,
+           RequestHandlerPtr handler,
            ContextSource context_source);
 
   // Binds. Any thread, before Start(). Errors: kUnavailable, kInvalidArgument.
@@ -34,7 +35,8 @@ class Acceptor final : public Session, public std::enable_shared_from_this<Accep
   void OnAccept(const ErrorCode& error, tcp::socket socket);
 
   const std::shared_ptr<IoCore> core_;
-  const std::shared_ptr<Service> service_;
+  const std::shared_ptr<HttpService> service_;
+  const RequestHandlerPtr handler_;
   const ContextSource context_source_;
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;

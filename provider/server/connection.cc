@@ -31,13 +31,14 @@ std::string Lower(boost::string_view text) {
 }  // namespace
 
 Connection::Connection(std::shared_ptr<IoCore> core,
-                       std::shared_ptr<Service> service,
+                       std::shared_ptr<HttpService> service,
+                       RequestHandlerPtr handler,
                        std::shared_ptr<ClientStream> stream)
     : core_(std::move(core)),
       service_(std::move(service)),
+      handler_(std::move(handler)),
       count_(std::make_unique<ConnectionCount>(service_)),
       stream_(std::move(stream)),
-      plain_(stream_->native_tls() == nullptr),
       deadline_(core_->context(), [this] { Close(); }),
       buffer_(service_->options.max_header_bytes + service_->options.max_body_bytes) {}
 
@@ -45,7 +46,7 @@ Connection::~Connection() = default;
 
 void Connection::Start() {
   core_->Add(this);
-  if (plain_) {
+  if (stream_->native_tls() == nullptr) {
     AwaitRequest();
     return;
   }
@@ -142,14 +143,15 @@ void Connection::OnReadError(const ErrorCode& error) {
   Send(std::move(response));
 }
 
-Result<Request> Connection::DecodeRequest() const {
-  const auto& message = parser_->get();
+Result<Request> Connection::DecodeRequest() {
+  auto& message = parser_->get();
   Request request;
   request.method = std::string(message.method_string());
   request.upgrade = Lower(message[http::field::connection]).find("upgrade") != std::string::npos;
   request.upgrade_protocol = Lower(message[http::field::upgrade]);
   const auto target = message.target();
   FARLET_TRY(ParseTarget({target.data(), target.size()}, request));
+  request.body = std::move(message.body());
   return request;
 }
 
@@ -163,42 +165,11 @@ void Connection::HandleRequest() {
     Reply(request_number_, ErrorResponse(request.error()));
     return;
   }
+  const auto authorization = parser_->get()[http::field::authorization];
   const auto exchange = std::make_shared<RequestExchange>(core_, shared_from_this(),
                                                           request_number_, std::move(*request));
-  if (plain_) {
-    DispatchHealth(service_->routes, exchange);
-    return;
-  }
-  Admit(exchange);
-}
-
-// Authentication, authorization, route.
-void Connection::Admit(const ExchangePtr& exchange) {
-  const Credentials credentials{
-      service_->client_ca.Identify(stream_->native_tls()),
-      std::string(parser_->get()[http::field::authorization]),
-  };
-  service_->authenticator.Authenticate(
-      credentials, [exchange, core = core_, service = service_](std::optional<User> user) {
-        if (!user) {
-          exchange->Reply({.status = 401, .body = "Unauthorized"});
-          return;
-        }
-        const Request& request = exchange->request();
-        service->authorizer.Authorize(
-            *user, request.method, request.path,
-            [exchange, core, service, name = user->name](const AuthorizationVerdict& verdict) {
-              log::Debug("request", {{"method", exchange->request().method},
-                                     {"path", exchange->request().path},
-                                     {"user", name},
-                                     {"allowed", verdict.allowed ? "yes" : "no"}});
-              if (!verdict.allowed) {
-                exchange->Reply({.status = verdict.status, .body = verdict.message});
-                return;
-              }
-              core->Post([exchange, service] { Dispatch(service->routes, exchange); });
-            });
-      });
+  (*handler_)(exchange, {.tls = stream_->native_tls(),
+                         .authorization = {authorization.data(), authorization.size()}});
 }
 
 bool Connection::TakeAnswer(uint64_t number) {

@@ -1,12 +1,8 @@
 #pragma once
 
-#include "provider/server/authentication.h"
-#include "provider/server/authorization.h"
-#include "provider/server/client_ca.h"
+#include "provider/server/http_server.h"
 #include "provider/server/io.h"
 #include "provider/server/request_exchange.h"
-#include "provider/server/routes.h"
-#include "provider/server/server.h"
 
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -22,20 +18,20 @@ namespace farlet::server {
 
 namespace http = boost::beast::http;
 
-// What all connections share. What changes is used on the I/O thread only, but for the count.
-struct Service {
-  ServerOptions options;
-  RouteContext routes;
-  Authenticator authenticator;
-  Authorizer authorizer;
-  ClientCa client_ca;
+// What all connections share.
+struct HttpService {
+  explicit HttpService(HttpOptions http_options) : options(std::move(http_options)) {}
+
+  const HttpOptions options;
   std::atomic<size_t> connections = 0;
 };
+
+using RequestHandlerPtr = std::shared_ptr<const RequestHandler>;
 
 // Counts a connection for as long as it, or the session that it was handed over to, lives.
 class ConnectionCount {
  public:
-  explicit ConnectionCount(std::shared_ptr<Service> service) : service_(std::move(service)) {
+  explicit ConnectionCount(std::shared_ptr<HttpService> service) : service_(std::move(service)) {
     ++service_->connections;
   }
 
@@ -45,22 +41,22 @@ class ConnectionCount {
   ~ConnectionCount() { --service_->connections; }
 
  private:
-  const std::shared_ptr<Service> service_;
+  const std::shared_ptr<HttpService> service_;
 };
 
-// One client connection: TLS handshake, then requests one after another, each of which is
-// authenticated, authorized and handed to its route. All on the I/O thread.
+// One client connection: TLS handshake, then requests one after another, each of which is given to
+// the handler. All on the I/O thread.
 //
-//   handshake ─► idle ─► headers ─► body ─► route ─► whole answer ──► idle | closed
-//                                                 ├► streamed body ─► idle | closed
-//                                                 └► upstream ─► Splice
+//   handshake ─► idle ─► headers ─► body ─► handler ─► whole answer ──► idle | closed
+//                                                   ├► streamed body ─► idle | closed
+//                                                   └► upstream ─► Splice
 class Connection final : public Session,
                          public AnswerSink,
                          public std::enable_shared_from_this<Connection> {
  public:
-  // A plain connection serves only /healthz, to anybody.
   Connection(std::shared_ptr<IoCore> core,
-             std::shared_ptr<Service> service,
+             std::shared_ptr<HttpService> service,
+             RequestHandlerPtr handler,
              std::shared_ptr<ClientStream> stream);
   ~Connection() override;
 
@@ -80,8 +76,7 @@ class Connection final : public Session,
   void ReadBody();
   void OnReadError(const ErrorCode& error);
   void HandleRequest();
-  void Admit(const ExchangePtr& exchange);
-  Result<Request> DecodeRequest() const;
+  Result<Request> DecodeRequest();
 
   // True for the first answer to the current request.
   bool TakeAnswer(uint64_t number);
@@ -93,10 +88,10 @@ class Connection final : public Session,
   void StartSplice(tcp::socket upstream, std::string head, std::string early);
 
   const std::shared_ptr<IoCore> core_;
-  const std::shared_ptr<Service> service_;
+  const std::shared_ptr<HttpService> service_;
+  const RequestHandlerPtr handler_;
   std::unique_ptr<ConnectionCount> count_;
   std::shared_ptr<ClientStream> stream_;
-  const bool plain_;
   Deadline deadline_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;

@@ -25,6 +25,9 @@ struct Response {
   bool close = false;
 };
 
+// The HTTP status that stands for an error: its own, or the one of its code.
+int HttpStatus(const Error& error);
+
 // The answer that stands for an error.
 Response ErrorResponse(const Error& error);
 
@@ -47,6 +50,11 @@ class Exchange {
 
   // Runs `callback` on the I/O thread after `delay`, unless the server stops before.
   virtual void After(std::chrono::milliseconds delay, std::function<void()> callback) = 0;
+
+  // Runs `callback` on the I/O thread soon.
+  virtual void Post(std::function<void()> callback) = 0;
 };
+
+using ExchangePtr = std::shared_ptr<Exchange>;
 
 }  // namespace farlet::server

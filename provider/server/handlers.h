@@ -74,7 +74,4 @@ struct Handlers {
   std::function<Status()> sync_loop;
 };
 
-// The HTTP status that stands for an error.
-int HttpStatus(const Error& error);
-
 }  // namespace farlet::server

@@ -26,6 +26,7 @@ struct Request {
   bool upgrade = false;
   // The Upgrade header in lower case: "spdy/3.1", "websocket".
   std::string upgrade_protocol;
+  std::string body;
 
   // The first value of a parameter, or null.
   const std::string* Find(std::string_view name) const;

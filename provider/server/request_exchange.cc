@@ -44,4 +44,8 @@ void RequestExchange::After(std::chrono::milliseconds delay, std::function<void(
       [core = core_, delay, callback = std::move(callback)] { RunAfter(core, delay, callback); });
 }
 
+void RequestExchange::Post(std::function<void()> callback) {
+  core_->Post(std::move(callback));
+}
+
 }  // namespace farlet::server

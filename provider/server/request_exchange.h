@@ -40,6 +40,7 @@ class RequestExchange final : public Exchange {
   void Stream(std::unique_ptr<BodySource> body, bool live) override;
   void Tunnel(std::string url) override;
   void After(std::chrono::milliseconds delay, std::function<void()> callback) override;
+  void Post(std::function<void()> callback) override;
 
  private:
   const std::shared_ptr<IoCore> core_;

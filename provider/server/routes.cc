@@ -86,8 +86,4 @@ ContainerRef ContainerFromPath(const Request& request) {
   };
 }
 
-Response ErrorResponse(const Error& error) {
-  return {.status = HttpStatus(error), .body = error.message};
-}
-
 }  // namespace farlet::server

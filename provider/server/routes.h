@@ -16,7 +16,6 @@ struct RouteContext {
 
 // One function a route; all run on the I/O thread and answer through the exchange, then or later.
 // The path has been matched; the context outlives the call, not what it started.
-using ExchangePtr = std::shared_ptr<Exchange>;
 using Route = void (*)(const RouteContext& context, const ExchangePtr& exchange);
 
 void RouteHealth(const RouteContext& context, const ExchangePtr& exchange);

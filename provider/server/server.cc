@@ -1,13 +1,66 @@
 #include "provider/server/server.h"
 
-#include "provider/server/acceptor.h"
-#include "provider/server/tls_context.h"
+#include "provider/server/client_ca.h"
+#include "provider/server/http_server.h"
+#include "provider/server/routes.h"
+#include "runtime/base/log.h"
 
 #include <mutex>
-#include <thread>
 #include <utility>
 
 namespace farlet::server {
+namespace {
+
+// What all requests share; used on the I/O thread only. Callbacks of the reviews may outlive the
+// server.
+struct Service {
+  RouteContext routes;
+  Authenticator authenticator;
+  Authorizer authorizer;
+  ClientCa client_ca;
+};
+
+using ServicePtr = std::shared_ptr<Service>;
+
+void Authorize(const ServicePtr& service, const ExchangePtr& exchange, const User& user) {
+  const Request& request = exchange->request();
+  service->authorizer.Authorize(
+      user, request.method, request.path,
+      [exchange, service, name = user.name](const AuthorizationVerdict& verdict) {
+        log::Debug("request", {{"method", exchange->request().method},
+                               {"path", exchange->request().path},
+                               {"user", name},
+                               {"allowed", verdict.allowed ? "yes" : "no"}});
+        if (!verdict.allowed) {
+          exchange->Reply({.status = verdict.status, .body = verdict.message});
+          return;
+        }
+        exchange->Post([exchange, service] { Dispatch(service->routes, exchange); });
+      });
+}
+
+// Authentication, authorization, route.
+void Admit(const ServicePtr& service, const ExchangePtr& exchange, const Peer& peer) {
+  const Credentials credentials{service->client_ca.Identify(peer.tls),
+                                std::string(peer.authorization)};
+  service->authenticator.Authenticate(credentials, [exchange, service](std::optional<User> user) {
+    if (!user) {
+      exchange->Reply({.status = 401, .body = "Unauthorized"});
+      return;
+    }
+    Authorize(service, exchange, *user);
+  });
+}
+
+HttpOptions HttpOptionsOf(const ServerOptions& options) {
+  return {.max_connections = options.max_connections,
+          .max_header_bytes = options.max_header_bytes,
+          .max_body_bytes = options.max_body_bytes,
+          .streaming_host = options.streaming_host,
+          .timeouts = options.timeouts};
+}
+
+}  // namespace
 
 class Server::Impl {
  public:
@@ -16,91 +69,62 @@ class Server::Impl {
        TokenReview token_review,
        SubjectAccessReview access_review,
        const Clock& clock)
-      : core_(std::make_shared<IoCore>()),
+      : options_(std::move(options)),
         service_(new Service{
-            options,
             RouteContext{std::move(handlers), clock},
-            Authenticator(options.authentication, std::move(token_review), clock),
-            Authorizer(options.authorization, std::move(access_review), clock),
-            ClientCa(options.client_ca_file, clock),
+            Authenticator(options_.authentication, std::move(token_review), clock),
+            Authorizer(options_.authorization, std::move(access_review), clock),
+            ClientCa(options_.client_ca_file, clock),
         }),
-        thread_([core = core_] { core->Run(); }) {}
-
-  ~Impl() {
-    core_->Stop();
-    thread_.join();
-  }
-
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+        http_(HttpOptionsOf(options_)) {}
 
   Status SetCertificate(const std::string& certificate_pem, const std::string& key_pem) {
-    FARLET_ASSIGN(auto context, MakeTlsContext(certificate_pem, key_pem));
-    const std::lock_guard lock(*mutex_);
-    *tls_ = std::move(context);
-    return {};
+    return http_.SetCertificate(certificate_pem, key_pem);
   }
 
   Status Listen() {
-    const std::lock_guard lock(listen_mutex_);
+    const std::lock_guard lock(mutex_);
     if (port_ != 0) {
       return MakeError(Code::kFailedPrecondition, "listen: already listening");
     }
-    if (!Context()) {
-      return MakeError(Code::kFailedPrecondition, "listen: no serving certificate yet");
-    }
-    // The connection source outlives this object on the I/O thread.
-    FARLET_ASSIGN(port_, Open(service_->options.address, service_->options.port,
-                              [mutex = mutex_, tls = tls_] {
-                                const std::lock_guard held(*mutex);
-                                return *tls;
-                              }));
+    FARLET_ASSIGN(port_,
+                  http_.Listen(options_.address, options_.port,
+                               [service = service_](const ExchangePtr& exchange, const Peer& peer) {
+                                 Admit(service, exchange, peer);
+                               }));
     return {};
   }
 
   Status ListenHealthz() {
-    const std::lock_guard lock(listen_mutex_);
+    const std::lock_guard lock(mutex_);
     if (healthz_port_ != 0) {
       return MakeError(Code::kFailedPrecondition, "listen: already listening");
     }
-    FARLET_ASSIGN(healthz_port_,
-                  Open(service_->options.healthz_address, service_->options.healthz_port,
-                       [] { return ClientStream::TlsContext(); }));
+    FARLET_ASSIGN(healthz_port_, http_.ListenPlain(options_.healthz_address, options_.healthz_port,
+                                                   [service = service_](const ExchangePtr& exchange,
+                                                                        const Peer& /*peer*/) {
+                                                     DispatchHealth(service->routes, exchange);
+                                                   }));
     return {};
   }
 
   uint16_t port() const {
-    const std::lock_guard lock(listen_mutex_);
+    const std::lock_guard lock(mutex_);
     return port_;
   }
 
   uint16_t healthz_port() const {
-    const std::lock_guard lock(listen_mutex_);
+    const std::lock_guard lock(mutex_);
     return healthz_port_;
   }
 
  private:
-  ClientStream::TlsContext Context() const {
-    const std::lock_guard lock(*mutex_);
-    return *tls_;
-  }
-
-  Result<uint16_t> Open(const std::string& address, uint16_t port, Acceptor::ContextSource source) {
-    auto acceptor = std::make_shared<Acceptor>(core_, service_, std::move(source));
-    FARLET_TRY(acceptor->Open(address, port));
-    core_->Post([acceptor] { acceptor->Start(); });
-    return acceptor->port();
-  }
-
-  const std::shared_ptr<IoCore> core_;
-  const std::shared_ptr<Service> service_;
-  const std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();  // guards *tls_
-  const std::shared_ptr<ClientStream::TlsContext> tls_ =
-      std::make_shared<ClientStream::TlsContext>();
-  mutable std::mutex listen_mutex_;  // guards the ports
+  const ServerOptions options_;
+  const ServicePtr service_;
+  mutable std::mutex mutex_;  // guards the ports
   uint16_t port_ = 0;
   uint16_t healthz_port_ = 0;
-  std::thread thread_;
+  HttpServer http_;  // last: its thread uses the rest
 };
 
 Server::Server(ServerOptions options,

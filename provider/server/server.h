@@ -3,30 +3,15 @@
 #include "provider/server/authentication.h"
 #include "provider/server/authorization.h"
 #include "provider/server/handlers.h"
+#include "provider/server/http_server.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/result.h"
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 namespace farlet::server {
-
-struct ServerTimeouts {
-  std::chrono::milliseconds handshake{10'000};
-  // From the first byte of a request to the end of its headers.
-  std::chrono::milliseconds header{30'000};
-  // Between two requests.
-  std::chrono::milliseconds idle{90'000};
-  // For a whole answer to be taken by the client.
-  std::chrono::milliseconds write{60'000};
-  // Without progress of an exec, attach or port-forward session or of a log stream
-  // (streamingConnectionIdleTimeout).
-  std::chrono::milliseconds stream_idle{std::chrono::hours(4)};
-  // To reach CRI's streaming server and hear its answer.
-  std::chrono::milliseconds upstream{30'000};
-};
 
 struct ServerOptions {
   std::string address = "0.0.0.0";

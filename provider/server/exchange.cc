@@ -1,4 +1,4 @@
-#include "provider/server/handlers.h"
+#include "provider/server/exchange.h"
 
 namespace farlet::server {
 
@@ -28,6 +28,10 @@ int HttpStatus(const Error& error) {
     default:
       return 500;
   }
+}
+
+Response ErrorResponse(const Error& error) {
+  return {.status = HttpStatus(error), .body = error.message};
 }
 
 }  // namespace farlet::server
