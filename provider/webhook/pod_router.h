@@ -1,0 +1,53 @@
+#pragma once
+
+#include "kube/client/client.h"
+#include "kube/events/recorder.h"
+#include "provider/fargate/admission.h"
+#include "runtime/base/timer.h"
+
+#include <functional>
+#include <memory>
+
+namespace farlet::webhook {
+
+struct PodRouterOptions {
+  fargate::AdmissionOptions admission;
+  // The profiles to match now; null: not known yet.
+  std::function<std::shared_ptr<const fargate::ProfileSet>()> profiles;
+  // Changes that come close together are looked at together.
+  milliseconds settle{500};
+  seconds look_again{60};
+  // Pods of one controller are not deleted again before this has passed, doubled each time up to
+  // the longest: if they come back unrouted (the webhook is not asked), deleting does not help.
+  seconds shortest_pause{30};
+  seconds longest_pause{3600};
+};
+
+// Sees to the pods that wait for a node although a profile matches them, by fargate::PlanRoute:
+// deletes those that their controller makes anew (with their UID as a precondition), and records an
+// event, once, about the others. Acts only while it leads. Thread safe. Everything outlives it.
+class PodRouter {
+ public:
+  PodRouter(kube::Client& client,
+            const Clock& clock,
+            TimerService& timers,
+            kube::EventRecorder& recorder,
+            PodRouterOptions options);
+  ~PodRouter();  // Stop()
+
+  PodRouter(const PodRouter&) = delete;
+  PodRouter& operator=(const PodRouter&) = delete;
+
+  void Start();
+  // Nothing runs afterwards. Idempotent.
+  void Stop();
+  void SetLeading(bool leading);
+  // The profiles have changed.
+  void LookAgain();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace farlet::webhook
