@@ -3,11 +3,14 @@
 #include "kube/api/runtime_class.h"
 #include "kube/events/recorder.h"
 #include "kube/watch/informer.h"
+#include "provider/app/fargate_gate.h"
 #include "provider/app/identity.h"
 #include "provider/app/image_inventory.h"
 #include "provider/app/kubelet_api.h"
 #include "provider/app/pod_tokens.h"
 #include "provider/app/version.h"
+#include "provider/fargate/names.h"
+#include "provider/fargate/profile_file.h"
 #include "provider/node/addresses.h"
 #include "provider/node/capacity.h"
 #include "provider/node/node_agent.h"
@@ -34,7 +37,9 @@ node::NodeSettings SettingsOf(const NodeConfig& config) {
                               .kubelet_version = kKubeletVersion,
                               .port = config.port,
                               .max_pods = config.max_pods,
-                              .capacity = config.capacity};
+                              .capacity = config.capacity,
+                              .milli_cpu_resource = std::string(fargate::kMilliCpuResource),
+                              .mebibyte_resource = std::string(fargate::kMemoryResource)};
   for (const Taint& taint : config.register_with_taints) {
     settings.taints.push_back({.key = taint.key, .value = taint.value, .effect = taint.effect});
   }
@@ -85,6 +90,9 @@ class Agent::Impl {
   using Services = kube::Informer<kube::Service>;
   using RuntimeClasses = kube::Informer<kube::RuntimeClass>;
 
+  std::optional<pod::PodFailure> Admit(const kube::Pod& pod,
+                                       const pod::PodList& active,
+                                       const pod::NodeContext& node) const;
   void MakeRuntime();
   void MakeNode();
   void MakePods();
@@ -98,6 +106,7 @@ class Agent::Impl {
   TimerService timers_;
   std::string ip_;
   node::HostFacts host_;
+  std::unique_ptr<fargate::FollowedProfiles> profiles_;  // null: no check by profiles
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<cri::Client> runtime_;
   std::unique_ptr<cri::RuntimeCache> cache_;
@@ -122,11 +131,28 @@ Status Agent::Impl::Prepare() {
     ip_ = config_.node_ip;
     FARLET_TRY(Annotate(node::CheckNodeIp(ip_), "nodeIP"));
   }
+  if (!config_.profiles.empty()) {
+    FARLET_ASSIGN(profiles_,
+                  Annotate(fargate::FollowedProfiles::Open(config_.profiles, clock_), "profiles"));
+  }
   FARLET_ASSIGN(host_, node::ReadHostFacts({.root_dir = config_.root_dir}));
   FARLET_ASSIGN(identity_, Identity::Make(config_, clock_, timers_));
   FARLET_ASSIGN(runtime_, Annotate(cri::ConnectGrpcClient(config_.container_runtime_endpoint),
                                    "containerRuntimeEndpoint"));
   return KubeletApi::CheckConfig(config_);
+}
+
+std::optional<pod::PodFailure> Agent::Impl::Admit(const kube::Pod& pod,
+                                                  const pod::PodList& active,
+                                                  const pod::NodeContext& node) const {
+  if (profiles_ != nullptr) {
+    auto failure = CheckFargate(pod, *profiles_->Current(),
+                                {.names = fargate::Names(config_.fargate_prefix)});
+    if (failure) {
+      return failure;
+    }
+  }
+  return pod::Admit(pod, active, node);
 }
 
 void Agent::Impl::MakeRuntime() {
@@ -189,7 +215,8 @@ void Agent::Impl::MakePods() {
           .clock = clock_,
           .timers = timers_,
           .net_prober = *prober_,
-          .admission = pod::Admit,
+          .admission = [this](const kube::Pod& pod, const pod::PodList& active,
+                              const pod::NodeContext& node) { return Admit(pod, active, node); },
           .make_tokens =
               [this](auto changed) {
                 return std::make_unique<PodTokenSource>(identity_->client(), clock_, timers_,

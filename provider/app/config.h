@@ -25,6 +25,8 @@ struct NodeConfig {
   std::string kubeconfig;  // with bootstrap_kubeconfig: where the node's own is written
   std::string bootstrap_kubeconfig;
   std::string provider_id;
+  std::filesystem::path profiles;  // Fargate profiles to check pods by; empty: no check
+  std::string fargate_prefix = "eks.amazonaws.com";
   std::map<std::string, std::string> node_labels;
   std::vector<Taint> register_with_taints;
   std::map<std::string, kube::Quantity> capacity;  // overrides of the host's facts

@@ -146,6 +146,12 @@ std::vector<Field> IdentityFields() {
        "kubeconfig with which a client certificate is requested (TLS bootstrap)", Shape::kScalar,
        Text(&NodeConfig::bootstrap_kubeconfig)},
       {"providerID", "spec.providerID of the node", Shape::kScalar, Text(&NodeConfig::provider_id)},
+      {"profiles",
+       "Fargate profiles (eksctl's ClusterConfig or FargateProfile objects) by which pods are "
+       "checked once more; followed; empty: no check",
+       Shape::kScalar, Text(&NodeConfig::profiles)},
+      {"fargatePrefix", "prefix of AWS's labels, taints and annotations", Shape::kScalar,
+       Text(&NodeConfig::fargate_prefix)},
       {"nodeLabels", "labels of the node", Shape::kMap,
        [](NodeConfig& config, const RawValue& value) -> Status {
          config.node_labels = std::get<RawMap>(value);

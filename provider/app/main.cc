@@ -1,7 +1,9 @@
 #include "provider/app/config.h"
 #include "provider/app/host_check.h"
 #include "provider/app/node_command.h"
+#include "provider/app/profile_command.h"
 #include "provider/app/version.h"
+#include "provider/app/webhook_command.h"
 #include "runtime/base/log.h"
 
 #include <CLI/CLI.hpp>
@@ -71,6 +73,11 @@ int main(int argc, char** argv) {
                         std::string(farlet::vm::kDefaultHostConfig) + ")");
   check->add_option("--container-runtime-endpoint", runtime_endpoint,
                     "containerd's socket; empty: leave it out (" + runtime_endpoint + ")");
+  farlet::app::WebhookConfig webhook;
+  bool run_webhook = false;
+  farlet::app::AddWebhookCommand(app, webhook, run_webhook);
+  farlet::app::ProfileCommand profile;
+  farlet::app::AddProfileCommands(app, profile);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -80,6 +87,14 @@ int main(int argc, char** argv) {
     }
     return Fail(error.what());
   }
-  return check->parsed() ? RunCheckCommand(vm_config, runtime_endpoint)
-                         : RunNodeCommand(file, texts);
+  if (check->parsed()) {
+    return RunCheckCommand(vm_config, runtime_endpoint);
+  }
+  if (run_webhook) {
+    return farlet::app::RunWebhook(webhook);
+  }
+  if (profile.verb != farlet::app::ProfileCommand::Verb::kNone) {
+    return farlet::app::RunProfileCommand(profile);
+  }
+  return RunNodeCommand(file, texts);
 }

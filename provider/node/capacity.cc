@@ -200,6 +200,14 @@ Capacity ComputeCapacity(const NodeSettings& settings, const HostFacts& host) {
     result.capacity[name] = amount;
     result.allocatable[name] = amount;
   }
+  const auto add_counted = [&](const std::string& name, const char* of, int64_t milli_unit) {
+    if (!name.empty()) {
+      add(name, result.capacity[of].milli() / milli_unit,
+          result.allocatable[of].milli() / milli_unit);
+    }
+  };
+  add_counted(settings.milli_cpu_resource, "cpu", 1);
+  add_counted(settings.mebibyte_resource, "memory", 1000 * kMi);
   return result;
 }
 

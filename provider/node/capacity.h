@@ -26,7 +26,8 @@ Result<HostFacts> ReadHostFacts(const HostPaths& paths);
 Pressure ReadPressure(const HostPaths& paths);
 
 // Capacity from the host unless it is configured. Allocatable is what remains above the eviction
-// thresholds and huge pages; a configured resource is allocatable as it stands.
+// thresholds and huge pages; a configured resource is allocatable as it stands, and what counts CPU
+// and memory in other units follows them.
 Capacity ComputeCapacity(const NodeSettings& settings, const HostFacts& host);
 
 // "500m", "2", "24683656Ki": whole Ki for what is counted in bytes.

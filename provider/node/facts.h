@@ -34,6 +34,10 @@ struct NodeSettings {
   int64_t max_pods = 110;
   // Resources given instead of found; allocatable is then the same.
   ResourceList capacity;
+  // Extended resources that stand for allocatable CPU in thousandths and memory in MiB, by which
+  // pods can be counted as larger than their requests; empty: none.
+  std::string milli_cpu_resource;
+  std::string mebibyte_resource;
 };
 
 // What the host says; read once at start (capacity.h).

@@ -90,6 +90,17 @@ TEST(ComputeCapacityTest, KeepsWhatEvictionAndHugePagesNeed) {
             "cpu=2 ephemeral-storage=90000 hugepages-2Mi=16384Ki memory=4075520Ki pods=110 ");
 }
 
+TEST(ComputeCapacityTest, OtherUnitsFollowCpuAndMemory) {
+  const Capacity capacity = ComputeCapacity({.capacity = {{"cpu", Quantity::FromMilli(1500)}},
+                                             .milli_cpu_resource = "x/millicpu",
+                                             .mebibyte_resource = "x/mebibytes"},
+                                            {.cpus = 2, .memory_bytes = int64_t{1024} << 20});
+  EXPECT_EQ(capacity.capacity.at("x/millicpu").value(), 1500);
+  EXPECT_EQ(capacity.allocatable.at("x/millicpu").value(), 1500);
+  EXPECT_EQ(capacity.capacity.at("x/mebibytes").value(), 1024);
+  EXPECT_EQ(capacity.allocatable.at("x/mebibytes").value(), 924);
+}
+
 TEST(ComputeCapacityTest, IsNeverNegative) {
   const Capacity capacity = ComputeCapacity({}, {.cpus = 1, .memory_bytes = 1024});
   EXPECT_EQ(capacity.allocatable.at("memory").value(), 0);
