@@ -42,7 +42,8 @@ def test_killed_while_ten_run_and_five_start(
     assert identities(current(kubectl, set(before))) == before
     for i in range(5):
         # A kubelet counts a container as restarted that it had created and not yet started.
-        assert container_status(pods.get(f"starting-{i}"))["restartCount"] == 0 or cluster.kind == "kubelet"
+        status = container_status(pods.get(f"starting-{i}"))
+        assert status["restartCount"] == 0 or cluster.kind == "kubelet", status
     assert_clean(cluster, kubectl, cri)
     stays("no container restarts", lambda: identities(current(kubectl, set(before))) == before, 5, 1)
 

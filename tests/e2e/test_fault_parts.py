@@ -38,7 +38,8 @@ def test_api_server_away_for_a_minute(cluster: Cluster, kubectl: Kubectl, pods: 
     churn.check(120)
     wait_until("the node is ready", lambda: is_ready(kubectl.get("node", cluster.node)), 60)
     assert_clean(cluster, kubectl, cri)
-    pods.run(pod("after"))
+    # The scheduler and the controllers look again after up to a minute.
+    pods.run(pod("after"), timeout=150)
 
 
 def test_api_server_restarts_often(cluster: Cluster, kubectl: Kubectl, cri: Cri) -> None:

@@ -59,4 +59,4 @@ class Churn:
         assert identities(current(self.kubectl, set(self.before))) == self.before
         for each in self.kubectl.list("pods"):
             if each["metadata"]["name"].startswith("coming"):
-                assert container_status(each)["restartCount"] == 0
+                assert container_status(each)["restartCount"] == 0, container_status(each)
