@@ -1,6 +1,6 @@
 #include "kube/lease/leader_elector.h"
 
-#include "kube/watch/gate.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 #include "runtime/base/time_format.h"
 

@@ -1,8 +1,8 @@
 #include "provider/webhook/certificate_keeper.h"
 
-#include "kube/watch/gate.h"
 #include "kube/watch/list_watch.h"
 #include "runtime/base/base64.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
@@ -52,7 +52,7 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
        CertificateKeeperOptions options)
       : client_(client), clock_(clock), timers_(timers), options_(std::move(options)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() {
     const std::lock_guard lock(mutex_);
@@ -89,7 +89,7 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
       const std::lock_guard lock(mutex_);
       leading_ = leading;
     }
-    kube::EnterStep(weak_from_this(), [](Impl& self) { self.Look(); });
+    EnterStep(weak_from_this(), [](Impl& self) { self.Look(); });
   }
 
   bool usable() const { return usable_; }
@@ -107,7 +107,7 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
     return std::make_unique<kube::ListWatch>(
         client_, clock_, timers_, std::move(options),
         [weak = weak_from_this(), &seen](Change change) {
-          kube::EnterStep(weak, [&](Impl& self) { self.OnChange(seen, std::move(change)); });
+          EnterStep(weak, [&](Impl& self) { self.OnChange(seen, std::move(change)); });
         });
   }
 
@@ -214,7 +214,7 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
   // The end of a request that changes `seen`. The answer is what the watch will bring.
   Callback<Json> Then(const char* what, Seen& seen) {
     return [weak = weak_from_this(), what, &seen](Result<Json> answer) {
-      kube::EnterStep(weak, [&](Impl& self) { self.OnDone(what, seen, std::move(answer)); });
+      EnterStep(weak, [&](Impl& self) { self.OnDone(what, seen, std::move(answer)); });
     };
   }
 
@@ -243,16 +243,15 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
       timers_.Cancel(*timer_);
     }
     const seconds delay = std::exchange(dirty_, false) ? seconds(0) : options_.look_again;
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) { self.Look(); });
-    });
+    timer_ = timers_.After(
+        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Look(); }); });
   }
 
   kube::Client& client_;
   const Clock& clock_;
   TimerService& timers_;
   const CertificateKeeperOptions options_;
-  kube::Gate gate_;
+  Gate gate_;
   std::atomic<bool> usable_ = false;
   std::optional<CertificateSet> serving_;  // used while busy_
 

@@ -1,9 +1,9 @@
 #include "provider/webhook/pod_router.h"
 
 #include "kube/api/meta.h"
-#include "kube/watch/gate.h"
 #include "kube/watch/informer.h"
 #include "provider/fargate/routing.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <algorithm>
@@ -63,7 +63,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
         recorder_(recorder),
         options_(std::move(options)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() {
     const std::lock_guard lock(mutex_);
@@ -75,7 +75,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
               .query = {{"fieldSelector", "spec.nodeName=,status.phase=Pending"}}},
           [weak = weak_from_this()](const WaitingPodPtr& /*before*/, const WaitingPodPtr& after) {
             if (after != nullptr) {
-              kube::EnterStep(weak, [](Impl& self) { self.LookSoon(); });
+              EnterStep(weak, [](Impl& self) { self.LookSoon(); });
             }
           });
       pods_->Start();
@@ -103,7 +103,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
 
   void LookSoon() {
     const std::lock_guard lock(mutex_);
-    if (!soon_ && !gate_.closed()) {
+    if (!soon_) {
       soon_ = true;
       LookAfterLocked(options_.settle);
     }
@@ -121,9 +121,8 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
     if (timer_) {
       timers_.Cancel(*timer_);
     }
-    timer_ = timers_.After(delay, [weak = weak_from_this()] {
-      kube::EnterStep(weak, [](Impl& self) { self.Look(); });
-    });
+    timer_ = timers_.After(
+        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Look(); }); });
   }
 
   // The timer's thread only, so that the members without a mutex need none.
@@ -222,7 +221,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
   TimerService& timers_;
   kube::EventRecorder& recorder_;
   const PodRouterOptions options_;
-  kube::Gate gate_;
+  Gate gate_;
   std::atomic<bool> leading_ = false;
 
   // Look() only.

@@ -2,8 +2,8 @@
 
 #include "kube/api/field_reader.h"
 #include "kube/api/meta.h"
-#include "kube/watch/gate.h"
 #include "kube/watch/informer.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/log.h"
 
 #include <atomic>
@@ -55,7 +55,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
   Impl(kube::Client& client, const Clock& clock, TimerService& timers, ProfileStatusOptions options)
       : client_(client), clock_(clock), timers_(timers), options_(std::move(options)) {}
 
-  kube::Gate& gate() { return gate_; }
+  Gate& gate() { return gate_; }
 
   void Start() {
     const std::lock_guard lock(mutex_);
@@ -69,7 +69,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
         [weak = weak_from_this()](const auto& before, const auto& after) {
           // Most changes of a pod change no count.
           if (before == nullptr || after == nullptr || before->phase != after->phase) {
-            kube::EnterStep(weak, [](Impl& self) { self.LookSoon(); });
+            EnterStep(weak, [](Impl& self) { self.LookSoon(); });
           }
         });
     pods_->Start();
@@ -99,10 +99,10 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
 
   void LookSoon() {
     const std::lock_guard lock(mutex_);
-    if (!soon_ && !gate_.closed()) {
+    if (!soon_) {
       soon_ = true;
       timer_ = timers_.After(options_.settle, [weak = weak_from_this()] {
-        kube::EnterStep(weak, [](Impl& self) { self.Look(); });
+        EnterStep(weak, [](Impl& self) { self.Look(); });
       });
     }
   }
@@ -156,7 +156,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
                   [weak = weak_from_this(), uid = profile.uid](const Result<Json>& answer) {
                     if (!answer && answer.error().code != Code::kNotFound) {
                       log::Warning("cannot write a profile's status", {{"error", answer.error()}});
-                      kube::EnterStep(weak, [&](Impl& self) { self.Again(uid); });
+                      EnterStep(weak, [&](Impl& self) { self.Again(uid); });
                     }
                   });
   }
@@ -173,7 +173,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
   const Clock& clock_;
   TimerService& timers_;
   const ProfileStatusOptions options_;
-  kube::Gate gate_;
+  Gate gate_;
   std::atomic<bool> leading_ = false;
 
   std::mutex mutex_;  // guards all below

@@ -37,8 +37,8 @@ class CertificateTest : public ::testing::Test {
     harness_.api.SetSigner([this, life](const kube::Json& csr) {
       const std::lock_guard lock(mutex_);
       specs_.push_back(csr["spec"]);
-      return EncodeBase64(
-          ca_.Sign(*DecodeBase64(csr["spec"]["request"]), std::chrono::seconds(-60), life));
+      const auto request = DecodeBase64(csr["spec"]["request"].get<std::string>());
+      return EncodeBase64(ca_.Sign(request.value(), std::chrono::seconds(-60), life));
     });
   }
 
