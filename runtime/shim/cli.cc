@@ -23,6 +23,9 @@ constexpr std::array kFlags = {
     Flag{"publish-binary", &CommandLine::publish_binary},
     Flag{"id", &CommandLine::id},
     Flag{"bundle", &CommandLine::bundle},
+    Flag{"memory-mib", &CommandLine::memory_mib},
+    Flag{"vcpus", &CommandLine::vcpus},
+    Flag{"background"},
     Flag{"debug"},
     Flag{"v"},
     Flag{"info"},
@@ -32,7 +35,8 @@ std::optional<Action> ActionNamed(std::string_view name) {
   for (const auto& [text, action] : {std::pair{"start", Action::kStart},
                                      {"delete", Action::kDelete},
                                      {"serve", Action::kServe},
-                                     {"fileserver", Action::kFileServer}}) {
+                                     {"fileserver", Action::kFileServer},
+                                     {"template", Action::kTemplate}}) {
     if (name == text) {
       return action;
     }
@@ -62,6 +66,8 @@ void ApplySwitch(std::string_view name, CommandLine& line) {
     line.action = Action::kVersion;
   } else if (name == "info") {
     line.action = Action::kInfo;
+  } else if (name == "background") {
+    line.background = true;
   } else {
     line.debug = true;
   }
@@ -134,7 +140,7 @@ Result<CommandLine> ParseCommandLine(std::span<const std::string_view> arguments
     return InvalidArgument(fmt::format("unknown action {}", arguments[next]));
   }
   line.action = *action;
-  if (line.action != Action::kFileServer) {
+  if (line.action != Action::kFileServer && line.action != Action::kTemplate) {
     FARLET_TRY(CheckIdentifiers(line));
   }
   return line;

@@ -16,6 +16,7 @@ enum class Action {
   kInfo,        // -info (containerd 2)
   kServe,       // the shim itself, started by kStart
   kFileServer,  // the pod's file server, started by kServe
+  kTemplate,    // build the template of a size
 };
 
 struct CommandLine {
@@ -26,6 +27,10 @@ struct CommandLine {
   std::string id;
   std::string bundle;  // only `delete` is told; otherwise it is the working directory
   bool debug = false;
+  // Of kTemplate: the machine's size, else that of a pod without limits.
+  std::string memory_mib;
+  std::string vcpus;
+  bool background = false;
 };
 
 // Reads flags as Go's flag package does (-flag value, -flag=value, one dash or two), then one

@@ -30,8 +30,11 @@ struct SharedPath {
   auto operator<=>(const SharedPath&) const = default;
 };
 
-// A pod whose VM does not run within this has failed.
+// A pod whose VM does not run within this has failed. The time during which the host had no CPU for
+// it does not count, up to kLongestBoot: starts that are given up and tried again would only make a
+// busy host busier.
 inline constexpr std::chrono::milliseconds kBootLimit{10000};
+inline constexpr std::chrono::milliseconds kLongestBoot{60000};
 
 // What is known of a machine that runs.
 struct BootedMachine {
@@ -58,9 +61,14 @@ class Machine {
   // Releases everything.
   virtual ~Machine() = default;
 
-  // Once, within kBootLimit. After an error nothing is left but what Release() removes; a Release()
-  // meanwhile makes it fail.
+  // Once, within kLongestBoot. After an error nothing is left but what Release() removes; a
+  // Release() meanwhile makes it fail.
   virtual Result<BootedMachine> Boot() = 0;
+
+  // For people: what Boot() is doing.
+  virtual std::string Stage() const = 0;
+  // How long those who work for the machine were ready to run but did not.
+  virtual std::chrono::nanoseconds WaitedForCpu() const = 0;
 
   // Makes the root file system reachable in the guest; topmost layer first.
   virtual Result<std::vector<guest::v1::Layer>> PlaceRootfs(

@@ -7,6 +7,7 @@
 #include "runtime/shim/log_fifo.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/start_command.h"
+#include "runtime/shim/template_command.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +53,11 @@ int Run(const CommandLine& line) {
       return Finish(RunServe(line));
     case Action::kFileServer:
       return Finish(RunFileServerCommand());
+    case Action::kTemplate:
+      if (line.background) {
+        LogToFifo("log");
+      }
+      return Finish(RunTemplateCommand(line));
   }
   return EXIT_FAILURE;
 }

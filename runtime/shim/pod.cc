@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -16,6 +17,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::chrono::milliseconds kLeastWait{50};
 constexpr size_t kSeedBytes = 64;
 constexpr size_t kMachineIdBytes = 16;
 
@@ -34,20 +36,39 @@ Pod::Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock)
 
 void Pod::Boot() {
   state_ = State::kBooting;
-  deadline_.expires_after(kBootLimit);
-  deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (!error && self && self->state_ == State::kBooting) {
-      self->Fail(MakeError(Code::kDeadlineExceeded,
-                           fmt::format("the VM did not start within {} s",
-                                       std::chrono::duration<double>(kBootLimit).count())));
-    }
-  });
+  started_ = clock_.Now();
+  AwaitDeadline(kBootLimit);
   RunBlocking<BootedMachine>(
       threads_, [machine = machine_] { return machine->Boot(); },
       [self = shared_from_this()](Result<BootedMachine> booted) {
         self->OnBooted(std::move(booted));
       });
+}
+
+void Pod::AwaitDeadline(std::chrono::nanoseconds left) {
+  deadline_.expires_after(left);
+  deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self && self->state_ == State::kBooting) {
+      self->OnDeadline();
+    }
+  });
+}
+
+void Pod::OnDeadline() {
+  const auto took = clock_.Now() - started_;
+  const std::chrono::nanoseconds waited = machine_->WaitedForCpu();
+  const auto left = std::min<std::chrono::nanoseconds>(kBootLimit + waited, kLongestBoot) - took;
+  if (left > kLeastWait) {
+    AwaitDeadline(left);
+    return;
+  }
+  using Seconds = std::chrono::duration<double>;
+  Fail(MakeError(Code::kDeadlineExceeded,
+                 fmt::format("the VM did not start within {:.0f} s ({:.0f} s of them without a CPU "
+                             "on the host): {}",
+                             Seconds(took).count(), Seconds(waited).count(),
+                             agent_ ? "its guest does not answer" : machine_->Stage())));
 }
 
 void Pod::WhenReady(StatusCallback done) {
@@ -100,7 +121,7 @@ void Pod::Prepare(guest::v1::PrepareRequest identity) {
     *identity.mutable_machine_id() += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   }
   agent_->Call<guest::v1::PrepareResponse>(
-      "Prepare", identity, kGuestDeadline,
+      "Prepare", identity, kLongestBoot,  // OnDeadline() comes first
       [self = shared_from_this()](const Result<guest::v1::PrepareResponse>& prepared) {
         if (self->state_ != State::kBooting) {
           return;

@@ -57,6 +57,8 @@ class Pod final : public std::enable_shared_from_this<Pod> {
  private:
   using Descriptor = std::optional<boost::asio::posix::stream_descriptor>;
 
+  void AwaitDeadline(std::chrono::nanoseconds left);
+  void OnDeadline();
   void OnBooted(Result<BootedMachine> booted);
   void Prepare(guest::v1::PrepareRequest identity);
   // Calls `gone` when the process of this descriptor has ended.
@@ -77,6 +79,7 @@ class Pod final : public std::enable_shared_from_this<Pod> {
   std::optional<GuestAgent> agent_;
   Descriptor exit_;
   Descriptor files_exit_;
+  SteadyTime started_;
   boost::asio::steady_timer deadline_;
   std::vector<StatusCallback> waiting_;
   std::function<void(const std::string&)> on_gone_;

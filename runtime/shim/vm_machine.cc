@@ -2,8 +2,10 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/shim/cpu_wait.h"
 #include "runtime/shim/file_server_process.h"
 #include "runtime/shim/handshake.h"
+#include "runtime/shim/template_command.h"
 #include "runtime/vm/disk/writable.h"
 #include "runtime/vm/net/pod_network.h"
 #include "runtime/vm/size_class.h"
@@ -26,7 +28,7 @@ using std::filesystem::path;
 
 constexpr mode_t kPrivateFolder = 0700;
 constexpr uint64_t kMilliPerCpu = 1000;
-// Of kBootLimit: an error of the VM's own says more than that it took too long.
+// Of kLongestBoot: an error of the VM's own says more than that it took too long.
 constexpr std::chrono::milliseconds kTimeToTell{500};
 
 void EndFileServer(pid_t pid) {
@@ -153,7 +155,11 @@ vm::MachineSize VmMachine::Size() const {
 
 Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
                                                    std::chrono::steady_clock::time_point deadline) {
-  FARLET_ASSIGN(const auto factory, vm::VmFactory::Create(config_, GuestHandshake()));
+  FARLET_ASSIGN(const auto factory,
+                vm::VmFactory::Create(config_, GuestHandshake(), [this](vm::MachineSize size) {
+                  Enter("its first template is being built");
+                  return SpawnTemplateBuilder(size);
+                }));
   vm::VmOptions vm_options;
   vm_options.size = Size();
   vm_options.tap = std::move(tap);
@@ -189,14 +195,31 @@ Status VmMachine::StartFileServer(vm::Vm& vm, const files::ShareTree& tree) {
   return {};
 }
 
+void VmMachine::Enter(std::string stage) {
+  const std::lock_guard lock(mutex_);
+  stage_ = std::move(stage);
+}
+
+std::string VmMachine::Stage() const {
+  const std::lock_guard lock(mutex_);
+  return stage_;
+}
+
+std::chrono::nanoseconds VmMachine::WaitedForCpu() const {
+  return CpuWait();
+}
+
 Result<BootedMachine> VmMachine::Boot() {
-  const auto deadline = std::chrono::steady_clock::now() + kBootLimit - kTimeToTell;
+  const auto deadline = std::chrono::steady_clock::now() + kLongestBoot - kTimeToTell;
+  Enter("its network and disk are being made");
   FARLET_TRY(MakeFolders());
   FARLET_TRY(Record());
   FARLET_ASSIGN(Parts parts, MakeParts());
   auto& interfaces = parts.network->interfaces;
   UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
+  Enter("QEMU and its guest are starting");
   FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap), deadline));
+  Enter("its file server and disk are being attached");
   const std::shared_ptr<files::ShareTree> tree = std::move(*parts.shares);
   FARLET_TRY(Adopt(vm, tree));
   FARLET_TRY(Annotate(StartFileServer(*vm, *tree), "file server"));

@@ -41,6 +41,8 @@ class VmMachine final : public Machine {
   ~VmMachine() override;
 
   Result<BootedMachine> Boot() override;
+  std::string Stage() const override;
+  std::chrono::nanoseconds WaitedForCpu() const override;
   Result<std::vector<guest::v1::Layer>> PlaceRootfs(
       const std::vector<RootfsMount>& mounts) override;
   Result<std::string> Share(const SharedPath& path) override;
@@ -68,6 +70,7 @@ class VmMachine final : public Machine {
     Result<std::unique_ptr<files::ShareTree>> shares = std::unique_ptr<files::ShareTree>();
   };
 
+  void Enter(std::string stage);
   Status MakeFolders();
   Status Record();
   Result<Parts> MakeParts();
@@ -94,6 +97,7 @@ class VmMachine final : public Machine {
   std::unique_ptr<net::LoopbackForwarder> forwarder_;
   std::map<SharedPath, Entry> shares_;
   std::vector<disk::LeasedImage> leases_;
+  std::string stage_;
   bool released_ = false;
 };
 

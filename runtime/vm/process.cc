@@ -27,7 +27,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kExecTimeout{10000};
+constexpr milliseconds kExecTimeout{60000};
 constexpr milliseconds kDestructorTimeout{10000};
 
 // The parent-death signal comes when the *thread* that made the child ends. So children are made by

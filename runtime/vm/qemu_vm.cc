@@ -20,8 +20,9 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kGreetingTimeout{10000};
-constexpr milliseconds kCommandTimeout{10000};
+// Long: a busy host is no reason to give up, and whoever starts a machine keeps a time of its own.
+constexpr milliseconds kGreetingTimeout{60000};
+constexpr milliseconds kCommandTimeout{30000};
 constexpr milliseconds kKillTimeout{10000};
 constexpr size_t kConsoleFileBytes = 256u << 10;
 constexpr size_t kMessageFileBytes = 32u << 10;

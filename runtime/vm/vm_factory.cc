@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,11 +27,10 @@ namespace {
 using std::chrono::steady_clock;
 
 // A busy host boots slowly; a guest that dies is noticed at once.
-constexpr std::chrono::seconds kBootDeadline{20};
+constexpr std::chrono::seconds kBootDeadline{60};
 // For somebody else's build of the same template, or of another.
-constexpr std::chrono::seconds kBuildDeadline{30};
-// What a pod keeps of its time to boot in, when it waits for a template that others build.
-constexpr std::chrono::seconds kTimeToBoot{4};
+constexpr std::chrono::seconds kBuildDeadline{90};
+constexpr std::chrono::milliseconds kTemplatePoll{10};
 
 steady_clock::time_point Within(steady_clock::time_point deadline, std::chrono::seconds limit) {
   return std::min(deadline, steady_clock::now() + limit);
@@ -56,10 +56,14 @@ Result<VmOptions> Copy(const VmOptions& options) {
 
 class QemuFactory final : public VmFactory {
  public:
-  QemuFactory(HostConfig config, Handshake handshake, TemplateInputs inputs)
+  QemuFactory(HostConfig config,
+              Handshake handshake,
+              TemplateInputs inputs,
+              TemplateBuilder builder)
       : config_(std::move(config)),
         handshake_(std::move(handshake)),
         inputs_(std::move(inputs)),
+        builder_(std::move(builder)),
         templates_(config_.template_dir) {}
 
   Status Prepare() {
@@ -80,16 +84,18 @@ class QemuFactory final : public VmFactory {
   std::string KeyFor(const MachineSpec& spec) const { return TemplateKey(spec, inputs_); }
 
   QemuLaunch LaunchOf(const MachineSpec& spec, MemoryKind memory, VmOptions options) const;
-  Result<Template> FindTemplate(const MachineSpec& spec, steady_clock::time_point deadline);
-  Status BuildTemplate(const MachineSpec& spec,
-                       steady_clock::time_point deadline,
-                       TemplateDraft& draft) const;
+  // Open, built here if it is missing.
+  Result<Template> FindTemplate(const MachineSpec& spec);
+  // Open, built by a process of its own if it is missing.
+  Result<Template> AwaitTemplate(const MachineSpec& spec, steady_clock::time_point deadline);
+  Status BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const;
   Result<std::unique_ptr<Vm>> Clone(const MachineSpec& spec, VmOptions options);
   Result<std::unique_ptr<QemuVm>> Boot(QemuLaunch launch) const;
 
   const HostConfig config_;
   const Handshake handshake_;
   const TemplateInputs inputs_;
+  const TemplateBuilder builder_;
   TemplateStore templates_;
   Acceleration acceleration_;
 };
@@ -102,7 +108,7 @@ Result<std::unique_ptr<Vm>> QemuFactory::Start(VmOptions options) {
   if (!config_.cold_boot && !options.cold_boot) {
     FARLET_ASSIGN(VmOptions copy, Copy(options));
     auto clone = Clone(spec, std::move(copy));
-    if (clone) {
+    if (clone || steady_clock::now() >= options.deadline) {
       return clone;
     }
     log::Warning("no clone of a template, the VM boots instead", {{"error", clone.error()}});
@@ -118,7 +124,7 @@ Status QemuFactory::EnsureTemplate(MachineSize size) {
   if (good) {
     return good;
   }
-  FARLET_TRY(FindTemplate(spec, steady_clock::time_point::max()));
+  FARLET_TRY(FindTemplate(spec));
   return {};
 }
 
@@ -133,24 +139,39 @@ QemuLaunch QemuFactory::LaunchOf(const MachineSpec& spec,
           .options = std::move(options)};
 }
 
-Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec,
-                                           steady_clock::time_point deadline) {
-  const bool limited = deadline != steady_clock::time_point::max();
+Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec) {
   return templates_.OpenOrBuild(KeyFor(spec), uint64_t{spec.size.memory_mib} << 20,
-                                Within(limited ? deadline - kTimeToBoot : deadline, kBuildDeadline),
-                                [&](TemplateDraft& draft) {
-                                  return Annotate(BuildTemplate(spec, deadline, draft),
-                                                  "build a template");
+                                steady_clock::now() + kBuildDeadline, [&](TemplateDraft& draft) {
+                                  return Annotate(BuildTemplate(spec, draft), "build a template");
                                 });
 }
 
-Status QemuFactory::BuildTemplate(const MachineSpec& spec,
-                                  steady_clock::time_point deadline,
-                                  TemplateDraft& draft) const {
+Result<Template> QemuFactory::AwaitTemplate(const MachineSpec& spec,
+                                            steady_clock::time_point deadline) {
+  const std::string key = KeyFor(spec);
+  auto opened = templates_.Open(key);
+  if (opened) {
+    return opened;
+  }
+  FARLET_ASSIGN(const UniqueFd life, builder_(spec.size));
+  // No boot meanwhile: on a busy host the two would keep each other from getting ready.
+  while (steady_clock::now() < deadline) {
+    pollfd ended{.fd = life.get(), .events = POLLIN, .revents = 0};
+    const bool over = ::poll(&ended, 1, static_cast<int>(kTemplatePoll.count())) > 0;
+    opened = templates_.Open(key);
+    if (opened || over) {
+      return opened;
+    }
+  }
+  return MakeError(Code::kDeadlineExceeded,
+                   fmt::format("the template of machines with {} MiB and {} CPUs is being built",
+                               spec.size.memory_mib, spec.size.vcpus));
+}
+
+Status QemuFactory::BuildTemplate(const MachineSpec& spec, TemplateDraft& draft) const {
   const auto start = steady_clock::now();
   FARLET_TRY(VerifyBootFiles(inputs_.files));
-  VmOptions options{
-      .size = spec.size, .cgroup_procs = RootCgroupProcs("/sys/fs/cgroup"), .deadline = deadline};
+  VmOptions options{.size = spec.size, .cgroup_procs = RootCgroupProcs("/sys/fs/cgroup")};
   options.work_dir = config_.run_dir / fmt::format("build-{}", ::getpid());
   FARLET_TRY(MakeDirectories(options.work_dir, 0700));
   const std::filesystem::path folder = options.work_dir;
@@ -175,7 +196,7 @@ Status QemuFactory::BuildTemplate(const MachineSpec& spec,
 
 Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOptions options) {
   const auto deadline = Within(options.deadline, kBuildDeadline);
-  FARLET_ASSIGN(Template saved, FindTemplate(spec, options.deadline));
+  FARLET_ASSIGN(Template saved, builder_ ? AwaitTemplate(spec, deadline) : FindTemplate(spec));
   QemuLaunch launch = LaunchOf(spec, MemoryKind::kClone, std::move(options));
   launch.memory_file = std::move(saved.memory);
   launch.state_file = std::move(saved.state);
@@ -211,13 +232,15 @@ Result<std::unique_ptr<QemuVm>> QemuFactory::Boot(QemuLaunch launch) const {
 
 }  // namespace
 
-Result<std::unique_ptr<VmFactory>> VmFactory::Create(HostConfig config, Handshake handshake) {
+Result<std::unique_ptr<VmFactory>> VmFactory::Create(HostConfig config,
+                                                     Handshake handshake,
+                                                     TemplateBuilder builder) {
   TemplateInputs inputs{.handshake_version = handshake.version};
   FARLET_ASSIGN(inputs.files, FindBootFiles(config));
   FARLET_ASSIGN(inputs.qemu_fingerprint, FingerprintOf(config.qemu));
   FARLET_ASSIGN(inputs.boot_id, ReadFile("/proc/sys/kernel/random/boot_id", 256));
-  auto factory =
-      std::make_unique<QemuFactory>(std::move(config), std::move(handshake), std::move(inputs));
+  auto factory = std::make_unique<QemuFactory>(std::move(config), std::move(handshake),
+                                               std::move(inputs), std::move(builder));
   FARLET_TRY(factory->Prepare());
   return std::unique_ptr<VmFactory>(std::move(factory));
 }

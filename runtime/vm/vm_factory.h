@@ -22,12 +22,20 @@ struct Handshake {
   std::string version;
 };
 
+// Starts a process that builds the template of this size (EnsureTemplate) and returns at once. The
+// descriptor reads the end of the file when that process has ended.
+using TemplateBuilder = std::function<Result<UniqueFd>(MachineSize size)>;
+
 // Starts VMs on this host. Thread-safe, blocking.
 class VmFactory {
  public:
   // Reads and checks what `config` names, and decides on the acceleration (cached on disk).
   // kFailedPrecondition when this host cannot run a VM, with the reason.
-  static Result<std::unique_ptr<VmFactory>> Create(HostConfig config, Handshake handshake);
+  // Without a `builder` Start builds a template that is missing by itself, and an attempt that has
+  // to be given up is lost.
+  static Result<std::unique_ptr<VmFactory>> Create(HostConfig config,
+                                                   Handshake handshake,
+                                                   TemplateBuilder builder = nullptr);
 
   VmFactory() = default;
   VmFactory(const VmFactory&) = delete;

@@ -43,6 +43,12 @@ TEST(CommandLineTest, ReadsFlagsAsGoDoes) {
   EXPECT_EQ(Parse({"-v"})->action, Action::kVersion);
   EXPECT_EQ(Parse({"-info"})->action, Action::kInfo);
   EXPECT_EQ(Parse({"fileserver"})->action, Action::kFileServer);
+  const auto build = Parse({"-memory-mib", "512", "-vcpus=2", "-background", "template"});
+  ASSERT_TRUE(build);
+  EXPECT_EQ(build->action, Action::kTemplate);
+  EXPECT_EQ(build->memory_mib, "512");
+  EXPECT_EQ(build->vcpus, "2");
+  EXPECT_TRUE(build->background);
 }
 
 TEST(CommandLineTest, RefusesTheRest) {

@@ -30,6 +30,11 @@ class FakeMachine final : public Machine {
   FakeMachine();
 
   Result<BootedMachine> Boot() override;
+
+  std::string Stage() const override { return "it boots"; }
+
+  std::chrono::nanoseconds WaitedForCpu() const override { return {}; }
+
   Result<std::vector<guest::v1::Layer>> PlaceRootfs(
       const std::vector<RootfsMount>& mounts) override;
   Result<std::string> Share(const SharedPath& path) override;

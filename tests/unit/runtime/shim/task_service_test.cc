@@ -95,6 +95,18 @@ TEST_F(TaskServiceTest, ShutdownIsIgnoredWhileThereIsAContainer) {
   EXPECT_EQ(shutdowns_, 0);
 }
 
+TEST_F(TaskServiceTest, ShutdownEndsACreateThatNobodyWaitsFor) {
+  task::CreateTaskRequest request;
+  request.set_id("sandbox");
+  request.set_bundle(Bundle("sandbox", "sandbox").string());
+  // Not booted: it waits.
+  client_->Call<task::CreateTaskRequest, task::CreateTaskResponse>(
+      "containerd.task.v2.Task", "Create", request, std::chrono::milliseconds(0),
+      [](const Result<task::CreateTaskResponse>& /*created*/) {});
+  EXPECT_TRUE(Call<wkt::Empty>("Shutdown", task::ShutdownRequest()));
+  EXPECT_EQ(shutdowns_, 1);
+}
+
 TEST_F(TaskServiceTest, AContainerWithoutAPodHasAVmOfItsOwn) {
   Boot();
   ASSERT_TRUE(Create("single", Bundle("single", "", {"exit", "3"})));
