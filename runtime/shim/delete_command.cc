@@ -21,30 +21,43 @@ constexpr uint32_t kKilled = 137;
 constexpr std::string_view kUnixScheme = "unix://";
 constexpr size_t kMaxAddress = 4096;
 
-// Whether the shim that serves this bundle lives.
-bool ShimAnswers(const std::filesystem::path& bundle) {
-  auto address = ReadFile(bundle / "address", kMaxAddress);
-  if (!address || !address->starts_with(kUnixScheme)) {
-    return false;
+// Where the shim of this id listens, if it is one that a shim was started for: a sandbox, or a
+// container without one. The bundle may be on its way out already, and its address with it.
+Result<std::filesystem::path> SocketOf(const CommandLine& line,
+                                       const std::filesystem::path& bundle) {
+  std::filesystem::path folder(kSocketFolder);
+  const auto address = ReadFile(bundle / "address", kMaxAddress);
+  if (address && address->starts_with(kUnixScheme)) {
+    folder = std::filesystem::path(address->substr(kUnixScheme.size())).parent_path();
   }
-  return ConnectUnix(address->substr(kUnixScheme.size())).has_value();
+  return SocketPath(folder, line.address, line.containerd_namespace, line.id);
+}
+
+Status RemoveLeftovers(const std::filesystem::path& socket) {
+  if (ConnectUnix(socket)) {
+    return {};  // the shim lives, and will do it
+  }
+  const Result<HostState> state = ReadState(socket);
+  if (!state && state.error().code == Code::kNotFound) {
+    return {};  // a container of a pod, or all is gone
+  }
+  if (!state) {
+    log::Warning("what the pod left is not known", {{"error", state.error()}});
+    return {};
+  }
+  FARLET_TRY(RemoveHostState(*state));
+  RemoveState(*state);
+  return {};
 }
 
 }  // namespace
 
 Result<std::string> RunDelete(const CommandLine& line) {
-  const std::filesystem::path bundle =
-      line.bundle.empty() ? std::filesystem::current_path() : std::filesystem::path(line.bundle);
-  if (!ShimAnswers(bundle)) {
-    // Only the sandbox's bundle has one.
-    const Result<HostState> state = ReadState(bundle);
-    if (state) {
-      FARLET_TRY(RemoveHostState(*state));
-      ::unlink(StatePath(bundle).c_str());
-    } else if (state.error().code != Code::kNotFound) {
-      log::Warning("what the pod left is not known", {{"error", state.error()}});
-    }
-  }
+  std::error_code gone;
+  const std::filesystem::path bundle = line.bundle.empty() ? std::filesystem::current_path(gone)
+                                                           : std::filesystem::path(line.bundle);
+  FARLET_ASSIGN(const std::filesystem::path socket, SocketOf(line, bundle));
+  FARLET_TRY(RemoveLeftovers(socket));
   FARLET_TRY(UnmountBelow(bundle / "rootfs"));
   ::containerd::task::v2::DeleteResponse response;
   response.set_exit_status(kKilled);

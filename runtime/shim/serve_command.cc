@@ -87,7 +87,7 @@ class Shim {
       refused = std::move(read).error();
     }
     EnterPodCgroup(pod);
-    if (const Status written = WriteState(bundle_, state_); !written) {
+    if (const Status written = WriteState(state_); !written) {
       log::Error("a killed shim will leave things behind", {{"error", written.error()}});
     }
     Assemble(std::move(pod));
@@ -126,7 +126,6 @@ class Shim {
                                         line_.id, state_.shim.pid, state_.shim.start_time);
     machine_ = std::make_shared<VmMachine>(
         VmMachine::Options{.config = vm::HostConfigPath(""),
-                           .bundle = bundle_,
                            .name = Sha256Hex(key).substr(0, kNameDigits),
                            .pod = std::move(pod),
                            .state = state_});
@@ -203,12 +202,12 @@ class Shim {
 
   // Also what a shim that was killed would have left to `delete`.
   void RemoveEverything() {
-    // Not from the file: containerd may have removed the bundle by now.
-    HostState left = machine_->host_state();
+    const HostState all = machine_->host_state();
+    HostState left = all;
     left.shim = {};  // not ourselves
     LeaveCgroups(left.cgroups);
     if (const Status removed = RemoveHostState(left); removed) {
-      ::unlink(StatePath(bundle_).c_str());
+      RemoveState(all);
     }
   }
 

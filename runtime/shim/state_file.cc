@@ -36,11 +36,18 @@ ProcessId ReadProcess(const Cursor& from) {
 
 }  // namespace
 
-std::filesystem::path StatePath(const std::filesystem::path& bundle) {
-  return bundle / "farlet.json";
+std::filesystem::path StatePath(const std::filesystem::path& socket) {
+  return socket.string() + ".json";
 }
 
-Status WriteState(const std::filesystem::path& bundle, const HostState& state) {
+void RemoveState(const HostState& state) {
+  const Result<HostState> there = ReadState(state.socket);
+  if (there && there->shim == state.shim) {
+    ::unlink(StatePath(state.socket).c_str());
+  }
+}
+
+Status WriteState(const HostState& state) {
   json cgroups = json::array();
   for (const auto& folder : state.cgroups) {
     cgroups.push_back(folder.string());
@@ -54,11 +61,11 @@ Status WriteState(const std::filesystem::path& bundle, const HostState& state) {
                          {"disk", state.disk.string()},
                          {"netns", state.netns.string()},
                          {"cgroups", std::move(cgroups)}};
-  return WriteFileAtomic(StatePath(bundle), document.dump(), kMode);
+  return WriteFileAtomic(StatePath(state.socket), document.dump(), kMode);
 }
 
-Result<HostState> ReadState(const std::filesystem::path& bundle) {
-  const std::string path = StatePath(bundle).string();
+Result<HostState> ReadState(const std::filesystem::path& socket) {
+  const std::string path = StatePath(socket).string();
   FARLET_ASSIGN(const std::string text, ReadFile(path, kMaxBytes));
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) {

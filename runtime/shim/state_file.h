@@ -9,8 +9,9 @@
 
 namespace farlet::shim {
 
-// What a shim made on the host for its pod, kept in the sandbox's bundle so that `delete` finds it
-// when the shim was killed. Written before or right after each thing is made; what a process is
+// What a shim made on the host for its pod, kept beside the shim's socket so that `delete` finds it
+// when the shim was killed. Not in the bundle: containerd removes that while `delete` reads it.
+// Written before or right after each thing is made; what a process is
 // needed for (mounts of the file server, leases of images, the loopback program) ends with it and
 // needs no entry.
 struct HostState {
@@ -26,12 +27,14 @@ struct HostState {
   bool operator==(const HostState&) const = default;
 };
 
-// `bundle`/farlet.json.
-std::filesystem::path StatePath(const std::filesystem::path& bundle);
+// `socket`.json.
+std::filesystem::path StatePath(const std::filesystem::path& socket);
 // Atomically.
-Status WriteState(const std::filesystem::path& bundle, const HostState& state);
+Status WriteState(const HostState& state);
 // kNotFound when there is none; kInvalidArgument for one of another version.
-Result<HostState> ReadState(const std::filesystem::path& bundle);
+Result<HostState> ReadState(const std::filesystem::path& socket);
+// Unless it is another shim's by now.
+void RemoveState(const HostState& state);
 
 // Removes all of it: processes, taps, disk, folders, cgroups, socket. Idempotent; goes on after a
 // failed step and gives back the first error. Seconds at most.

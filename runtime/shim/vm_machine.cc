@@ -117,7 +117,7 @@ HostState VmMachine::host_state() const {
 
 Status VmMachine::Record() {
   const std::lock_guard lock(mutex_);
-  return WriteState(options_.bundle, state_);
+  return WriteState(state_);
 }
 
 Result<VmMachine::Parts> VmMachine::MakeParts() {

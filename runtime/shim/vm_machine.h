@@ -31,7 +31,6 @@ class VmMachine final : public Machine {
  public:
   struct Options {
     std::filesystem::path config;  // of the host; see vm::HostConfigPath
-    std::filesystem::path bundle;  // where HostState is kept
     std::string name;              // unique on the host, a file name
     PodSpec pod;
     HostState state;  // what the shim has made before
