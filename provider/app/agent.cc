@@ -3,12 +3,12 @@
 #include "kube/api/runtime_class.h"
 #include "kube/events/recorder.h"
 #include "kube/watch/informer.h"
-#include "provider/app/fargate_gate.h"
 #include "provider/app/identity.h"
 #include "provider/app/image_inventory.h"
 #include "provider/app/kubelet_api.h"
 #include "provider/app/pod_tokens.h"
 #include "provider/app/version.h"
+#include "provider/fargate/admission.h"
 #include "provider/fargate/names.h"
 #include "provider/fargate/profile_file.h"
 #include "provider/node/addresses.h"
@@ -146,10 +146,12 @@ std::optional<pod::PodFailure> Agent::Impl::Admit(const kube::Pod& pod,
                                                   const pod::PodList& active,
                                                   const pod::NodeContext& node) const {
   if (profiles_ != nullptr) {
-    auto failure = CheckFargate(pod, *profiles_->Current(),
-                                {.names = fargate::Names(config_.fargate_prefix)});
-    if (failure) {
-      return failure;
+    std::string refusal =
+        fargate::RefusalOfBound(*pod.raw, pod.meta.object_namespace, *profiles_->Current(),
+                                {.names = fargate::Names(config_.fargate_prefix),
+                                 .runtime_class = pod.spec.runtime_class_name});
+    if (!refusal.empty()) {
+      return pod::PodFailure{.reason = "UnsupportedPodSpec", .message = std::move(refusal)};
     }
   }
   return pod::Admit(pod, active, node);

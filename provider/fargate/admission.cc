@@ -80,4 +80,21 @@ Result<Decision> Decide(const nlohmann::json& pod,
   return decision;
 }
 
+std::string RefusalOfBound(const nlohmann::json& pod,
+                           std::string_view object_namespace,
+                           const ProfileSet& profiles,
+                           const AdmissionOptions& options) {
+  auto facts = PodFacts::FromJson(pod, object_namespace);
+  if (!facts) {
+    return facts.error().message;
+  }
+  facts->node_name.clear();  // that it is bound is no reason to leave it alone
+  const Match match = FindProfile(*facts, profiles, options.names);
+  if (match.outcome != Match::Outcome::kProfile ||
+      match.profile->validation.value_or(options.validation) == Validation::kWarn) {
+    return {};
+  }
+  return UnsupportedMessage(*facts, match.profile->allow, options.runtime_class);
+}
+
 }  // namespace farlet::fargate

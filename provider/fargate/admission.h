@@ -50,4 +50,12 @@ Result<Decision> Decide(const nlohmann::json& pod,
                         const ProfileSet& profiles,
                         const AdmissionOptions& options);
 
+// The same check once more, for a node that was given a pod past admission: the message with which
+// it would have been refused, without regard to its size, which the node can see for itself; empty:
+// it may run, or no profile matches it, which is none of Fargate's business. Pure.
+std::string RefusalOfBound(const nlohmann::json& pod,
+                           std::string_view object_namespace,
+                           const ProfileSet& profiles,
+                           const AdmissionOptions& options);
+
 }  // namespace farlet::fargate

@@ -207,6 +207,19 @@ TEST(AdmissionTest, SelectorOfOtherNodesIsReplacedAndSaid) {
   ASSERT_EQ(decision.warnings.size(), 1u);
 }
 
+TEST(BoundPodTest, IsCheckedOnceMore) {
+  const auto refusal = [](const char* spec, const ProfileSet& profiles = Profiles()) {
+    return RefusalOfBound(Pod(spec), "dev", profiles, {});
+  };
+  constexpr char kBad[] = R"({"nodeName": "n", "hostPID": true, "containers": [{"name": "c"}]})";
+  EXPECT_EQ(refusal(kBad), "Pod not supported on Fargate: fields not supported: HostPID");
+  EXPECT_EQ(refusal(R"({"nodeName": "n", "containers": [{"name": "c"}]})"), "");
+  EXPECT_EQ(refusal(R"({"nodeName": "n"})"), "spec.containers: is missing");
+  EXPECT_EQ(refusal(kBad, Profiles(R"({"selectors": [{"namespace": "prod"}]})")), "");
+  EXPECT_EQ(refusal(kBad, Profiles(R"({"selectors": [{"namespace": "*"}], "validation": "Warn"})")),
+            "");
+}
+
 TEST(AdmissionTest, APodThatCannotBeReadNamesTheField) {
   const auto decision = Decide(Pod(R"({"containers": "x"})"), "dev", Profiles(), {});
   ASSERT_FALSE(decision);
