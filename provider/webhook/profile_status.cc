@@ -39,10 +39,19 @@ struct Counts {
   int64_t pending = 0;
 };
 
+std::string NamespacesOf(const fargate::Profile& profile) {
+  std::string text;
+  for (const fargate::Selector& selector : profile.selectors) {
+    text += (text.empty() ? "" : ",") + selector.object_namespace;
+  }
+  return text;
+}
+
 Json StatusOf(const fargate::Profile& profile, const std::string& problem, const Counts& counts) {
   return {{"status", problem.empty() ? "ACTIVE" : "CREATE_FAILED"},
           {"message", problem},
           {"observedGeneration", profile.meta.generation},
+          {"namespaces", NamespacesOf(profile)},
           {"pods",
            {{"matched", counts.matched}, {"running", counts.running}, {"pending", counts.pending}}},
           {"withoutEffect", profile.WithoutEffect()}};

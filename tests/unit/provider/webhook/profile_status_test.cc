@@ -55,9 +55,11 @@ class ProfileStatusTest : public ::testing::Test {
 
 TEST_F(ProfileStatusTest, CountsPods) {
   const std::string path = std::string(fargate::kProfilePath) + "/";
-  harness_.api.Put(path + "a",
-                   {{"metadata", {{"generation", 2}}},
-                    {"spec", {{"selectors", {{{"namespace", "x"}}}}, {"subnets", {"s"}}}}});
+  harness_.api.Put(
+      path + "a",
+      {{"metadata", {{"generation", 2}}},
+       {"spec",
+        {{"selectors", {{{"namespace", "x"}}, {{"namespace", "y"}}}}, {"subnets", {"s"}}}}});
   harness_.api.Put(path + "b", {{"spec", {{"selectors", Json::array()}}}});
   PutPod("1", "a", "Running");
   PutPod("2", "a", "Pending");
@@ -67,11 +69,13 @@ TEST_F(ProfileStatusTest, CountsPods) {
   EXPECT_TRUE(HasStatus("a", {{"status", "ACTIVE"},
                               {"message", ""},
                               {"observedGeneration", 2},
+                              {"namespaces", "x,y"},
                               {"pods", {{"matched", 3}, {"running", 1}, {"pending", 1}}},
                               {"withoutEffect", {"subnets"}}}));
   EXPECT_TRUE(HasStatus("b", {{"status", "CREATE_FAILED"},
                               {"message", "invalid Fargate profile \"b\": no profile selector"},
                               {"observedGeneration", 0},
+                              {"namespaces", ""},
                               {"pods", {{"matched", 0}, {"running", 0}, {"pending", 0}}},
                               {"withoutEffect", Json::array()}}));
   PutPod("2", "a", "Running");
@@ -79,6 +83,7 @@ TEST_F(ProfileStatusTest, CountsPods) {
   EXPECT_TRUE(HasStatus("a", {{"status", "ACTIVE"},
                               {"message", ""},
                               {"observedGeneration", 2},
+                              {"namespaces", "x,y"},
                               {"pods", {{"matched", 2}, {"running", 2}, {"pending", 0}}},
                               {"withoutEffect", {"subnets"}}}));
 }
