@@ -10,6 +10,7 @@ cached_binary() {
   case $1 in
     etcd) echo "$FARLET_CACHE/etcd/$ETCD_VERSION/etcd" ;;
     coredns) echo "$FARLET_CACHE/coredns/$COREDNS_VERSION/coredns" ;;
+    helm) echo "$FARLET_CACHE/helm/$HELM_VERSION/helm" ;;
     *) echo "$FARLET_CACHE/kube/$KUBE_VERSION/$1" ;;
   esac
 }
@@ -91,6 +92,10 @@ build_binary() {
       prepare_module "$build/coredns-$COREDNS_VERSION" "github.com/coredns/coredns@$COREDNS_VERSION" \
         github.com/coredns/coredns
       compile "$build/coredns-$COREDNS_VERSION" github.com/coredns/coredns '-s -w' "$(cached_binary coredns)"
+      ;;
+    helm)
+      prepare_module "$build/helm-$HELM_VERSION" "helm.sh/helm/v3@$HELM_VERSION" helm.sh/helm/v3/cmd/helm
+      compile "$build/helm-$HELM_VERSION" helm.sh/helm/v3/cmd/helm '-s -w' "$(cached_binary helm)"
       ;;
     *)
       prepare_kube_module "$build/kube-$KUBE_VERSION"

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# Fargate profiles on the cluster: the chart's cluster-side parts, installed by Helm, and the webhook as a process, for
+# there is no image to run it from.
+
+FARGATE_NAMESPACE=farlet-system
+FARGATE_PORT=9443
+
+install_chart() {
+  "$(cached_binary helm)" --kubeconfig "$ADMIN_KUBECONFIG" upgrade --install farlet "$REPO_DIR/deploy/helm/farlet" \
+    --namespace "$FARGATE_NAMESPACE" --create-namespace --wait --timeout 60s \
+    --set node.enabled=false --set runtimeClass.handler="$1" \
+    --set webhook.url="https://$CLUSTER_IP:$FARGATE_PORT/mutate"
+}
+
+# start_fargate HANDLER: the node's agent has to run.
+start_fargate() {
+  run_logged "installing the chart" "$LOGS/helm.log" install_chart "$1"
+  start_process webhook "$NETNS" "$STATE/bin/farlet" webhook --kubeconfig "$ADMIN_KUBECONFIG" \
+    --address "$CLUSTER_IP" --port "$FARGATE_PORT" --host "$CLUSTER_IP" --namespace "$FARGATE_NAMESPACE" \
+    --service farlet-webhook --secret farlet-webhook-tls --configuration farlet --runtime-class farlet
+  wait_ready webhook 60 in_net curl -fsSk -m 2 "https://$CLUSTER_IP:$FARGATE_PORT/readyz"
+  kubectl label node "$DEFAULT_NODE" eks.amazonaws.com/compute-type=fargate --overwrite >/dev/null
+}
