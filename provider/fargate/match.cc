@@ -14,10 +14,17 @@ bool HasLabel(const kube::StringMap& labels, std::string_view key, std::string_v
   });
 }
 
+// Mismatch() without the words, which a cluster with many profiles would pay for with every pod.
+bool Matches(const Selector& selector, const PodFacts& pod) {
+  return WildcardMatch(selector.object_namespace, pod.object_namespace) &&
+         std::all_of(selector.labels.begin(), selector.labels.end(), [&](const auto& label) {
+           return HasLabel(pod.labels, label.first, label.second);
+         });
+}
+
 bool MatchesPod(const Profile& profile, const PodFacts& pod) {
-  return std::any_of(profile.selectors.begin(), profile.selectors.end(), [&](const Selector& one) {
-    return Mismatch(one, pod.object_namespace, pod.labels).empty();
-  });
+  return std::any_of(profile.selectors.begin(), profile.selectors.end(),
+                     [&](const Selector& one) { return Matches(one, pod); });
 }
 
 std::string WhyNotForFargate(const PodFacts& pod) {
