@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 
 Json = dict[str, Any]
 
-pytestmark = [pytest.mark.farlet_only, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.microvm, pytest.mark.farlet_only, pytest.mark.timeout(240)]
 
 # Under emulation and beside other tests a machine takes its time.
 START = 120

@@ -108,7 +108,9 @@ run_pytest() {
   /usr/bin/python3 -B -m pytest -p no:cacheprovider -v --junitxml="$report" "$@"
 }
 
-suite_e2e() { run_pytest "$1" -n 4 -m 'not faults' --runtime-handler "$HANDLER"; }
+suite_e2e() { run_pytest "$1" -n 4 -m 'not faults and not microvm' --runtime-handler "$HANDLER"; }
+
+suite_microvm() { run_pytest "$1" -m microvm --runtime-handler "$HANDLER"; }
 
 suite_faults() { run_pytest "$1" -m faults --runtime-handler "$HANDLER"; }
 

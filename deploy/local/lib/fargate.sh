@@ -8,13 +8,13 @@ FARGATE_PORT=9443
 install_chart() {
   "$(cached_binary helm)" --kubeconfig "$ADMIN_KUBECONFIG" upgrade --install farlet "$REPO_DIR/deploy/helm/farlet" \
     --namespace "$FARGATE_NAMESPACE" --create-namespace --wait --timeout 60s \
-    --set node.enabled=false --set runtimeClass.handler="$1" \
+    --set node.enabled=false --set runtimeClass.create=false \
     --set webhook.url="https://$CLUSTER_IP:$FARGATE_PORT/mutate"
 }
 
-# start_fargate HANDLER: the node's agent has to run.
+# The node's agent has to run. The RuntimeClass is there already, and Helm adopts nothing.
 start_fargate() {
-  run_logged "installing the chart" "$LOGS/helm.log" install_chart "$1"
+  run_logged "installing the chart" "$LOGS/helm.log" install_chart
   start_process webhook "$NETNS" "$STATE/bin/farlet" webhook --kubeconfig "$ADMIN_KUBECONFIG" \
     --address "$CLUSTER_IP" --port "$FARGATE_PORT" --host "$CLUSTER_IP" --namespace "$FARGATE_NAMESPACE" \
     --service farlet-webhook --secret farlet-webhook-tls --configuration farlet --runtime-class farlet

@@ -145,11 +145,11 @@ TEST_F(PodRouterTest, DoesNotFightAController) {
   ASSERT_TRUE(GoesAway("web-1"));
   PutPod("web-2", "ReplicaSet");
   const SteadyTime first = harness_.clock.Now();
-  ASSERT_TRUE(harness_.AdvanceUntil(seconds(1), [&] { return !IsThere("web-2"); }));
+  ASSERT_TRUE(harness_.AdvanceUntil(milliseconds(200), [&] { return !IsThere("web-2"); }));
   EXPECT_GE(harness_.clock.Now() - first, seconds(29));
   PutPod("web-3", "ReplicaSet");
   const SteadyTime second = harness_.clock.Now();
-  ASSERT_TRUE(harness_.AdvanceUntil(seconds(1), [&] { return !IsThere("web-3"); }));
+  ASSERT_TRUE(harness_.AdvanceUntil(milliseconds(200), [&] { return !IsThere("web-3"); }));
   EXPECT_GE(harness_.clock.Now() - second, seconds(58));
 }
 
