@@ -19,8 +19,9 @@ constexpr char kKind[] = "AdmissionReview";
 constexpr size_t kMaxUid = 256;
 
 ReviewAnswer Malformed(std::string problem) {
+  std::string body = "malformed admission review: " + problem;
   return {.status = 400,
-          .body = "malformed admission review: " + problem,
+          .body = std::move(body),
           .verdict = Verdict::kMalformed,
           .message = std::move(problem)};
 }

@@ -149,6 +149,15 @@ Seen Drive(uint16_t port, const Load& load, int number, steady_clock::time_point
   return seen;
 }
 
+// The server's own word about the time that reviews themselves took, in microseconds each.
+double ReviewMicroseconds(uint16_t port, size_t reviews) {
+  const auto metrics = server::testing::TestClient(port).Fetch("/metrics");
+  const size_t at = metrics.body.rfind(' ');
+  return at == std::string::npos
+             ? 0
+             : std::strtod(metrics.body.c_str() + at, nullptr) * 1e6 / static_cast<double>(reviews);
+}
+
 int Run(const Load& load, int profiles) {
   RunOn(0);
   WebhookServer server({.address = "127.0.0.1", .port = 0},
@@ -186,11 +195,11 @@ int Run(const Load& load, int profiles) {
   };
   fmt::print(
       "| reviews/s | reviews | bytes | p50 ms | p99 ms | p99.9 ms | max ms | server CPU µs/review "
-      "| wrong |\n");
-  fmt::print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-  fmt::print("| {:.0f} | {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.0f} | {} |\n", load.rate,
-             all.size(), MakeReview().size(), at(0.5), at(0.99), at(0.999), all.back(), server_cpu,
-             wrong);
+      "| of which review | wrong |\n");
+  fmt::print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+  fmt::print("| {:.0f} | {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.0f} | {:.0f} | {} |\n",
+             load.rate, all.size(), MakeReview().size(), at(0.5), at(0.99), at(0.999), all.back(),
+             server_cpu, ReviewMicroseconds(server.port(), all.size()), wrong);
   return wrong == 0 && at(0.99) <= kGoalMs ? 0 : 1;
 }
 
