@@ -24,6 +24,11 @@ std::string VersionOf(const Json& object) {
   return object.value(Json::json_pointer("/metadata/resourceVersion"), "");
 }
 
+// Versions of one resource grow, and count as numbers (Kubernetes API conventions).
+bool IsOlder(const std::string& a, const std::string& b) {
+  return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
 // The patch that gives all webhooks of `configuration` this bundle; empty: they have it.
 Json BundlePatch(const Json& configuration, const std::string& bundle) {
   Json patch = Json::array();
@@ -99,7 +104,18 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
   struct Seen {
     bool known = false;  // whether it is there is
     std::optional<Json> object;
+    std::string version;  // of the newest that was heard of it
   };
+
+  // An answer and the watch may cross: what is older than what is known is no news. Needs mutex_.
+  static void Take(Seen& seen, std::optional<Json> object, const std::string& version) {
+    if (!version.empty() && IsOlder(version, seen.version)) {
+      return;
+    }
+    seen.known = true;
+    seen.version = version.empty() ? seen.version : version;
+    seen.object = std::move(object);
+  }
 
   std::unique_ptr<kube::ListWatch> Watch(std::string path, const std::string& name, Seen& seen) {
     kube::ListWatchOptions options{.path = std::move(path),
@@ -114,11 +130,15 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
   void OnChange(Seen& seen, Change change) {
     {
       const std::lock_guard lock(mutex_);
-      seen.known = true;
-      seen.object.reset();
-      if (change.kind != Change::Kind::kDelete && !change.objects.empty()) {
-        seen.object = std::move(change.objects.front());
+      std::optional<Json> object;
+      std::string version;
+      if (!change.objects.empty()) {
+        version = VersionOf(change.objects.front());
+        if (change.kind != Change::Kind::kDelete) {
+          object = std::move(change.objects.front());
+        }
       }
+      Take(seen, std::move(object), version);
     }
     Look();
   }
@@ -228,8 +248,8 @@ class CertificateKeeper::Impl : public std::enable_shared_from_this<CertificateK
     log::Info("webhook certificate", {{"done", what}, {"version", VersionOf(*answer)}});
     {
       const std::lock_guard lock(mutex_);
-      seen.known = true;
-      seen.object = *std::move(answer);
+      const std::string version = VersionOf(*answer);
+      Take(seen, *std::move(answer), version);
       busy_ = false;
     }
     Look();
