@@ -55,8 +55,9 @@ void TaskService::Kill(const task::KillRequest& request, Reply<Empty> reply) {
     return;
   }
   const Result<GuestAgent*> agent = Agent();
+  const bool ends = request.signal() == SIGTERM || request.signal() == SIGKILL;
   if (!agent || request.signal() == 0) {
-    reply(agent ? Result<Empty>(Empty()) : Result<Empty>(agent.error()));
+    reply(agent || ends ? Result<Empty>(Empty()) : Result<Empty>(agent.error()));
     return;
   }
   guest::v1::SignalRequest signal;
@@ -66,8 +67,11 @@ void TaskService::Kill(const task::KillRequest& request, Reply<Empty> reply) {
   signal.set_all(request.all() && request.exec_id().empty());
   (*agent)->Call<guest::v1::SignalResponse>(
       "Signal", signal, kGuestDeadline,
-      [reply = std::move(reply)](const Result<guest::v1::SignalResponse>& signalled) {
-        reply(signalled ? Result<Empty>(Empty()) : Result<Empty>(signalled.error()));
+      [reply = std::move(reply), ends](const Result<guest::v1::SignalResponse>& signalled) {
+        // The VM dies, and all in it: what was asked for happens anyway.
+        const bool lost = !signalled && signalled.error().code == Code::kUnavailable;
+        reply(signalled || (lost && ends) ? Result<Empty>(Empty())
+                                          : Result<Empty>(signalled.error()));
       });
 }
 
