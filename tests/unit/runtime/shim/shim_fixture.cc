@@ -184,6 +184,9 @@ ShimFixture::~ShimFixture() {
   thread_.join();
   client_io_.stop();
   client_thread_.join();
+  // They are declared before the contexts that they need to their end.
+  client_.reset();
+  pod_.reset();
   std::filesystem::remove_all(folder_);
 }
 
