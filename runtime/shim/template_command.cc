@@ -1,8 +1,8 @@
 #include "runtime/shim/template_command.h"
 
 #include "runtime/base/log.h"
+#include "runtime/shim/cgroup.h"
 #include "runtime/shim/handshake.h"
-#include "runtime/vm/builder_cgroup.h"
 #include "runtime/vm/host_config.h"
 #include "runtime/vm/size_class.h"
 #include "runtime/vm/vm_factory.h"
@@ -52,11 +52,13 @@ Result<vm::MachineSize> SizeOf(const CommandLine& line, const vm::HostConfig& co
   return size;
 }
 
+// Of every hierarchy: a pod's cgroup cannot be removed while anything of it holds a process.
 void EnterRootCgroups() {
-  for (const auto& file : vm::RootCgroupProcs("/sys/fs/cgroup")) {
+  for (const auto& folder : CgroupFolders("/")) {
+    const std::filesystem::path file = folder / "cgroup.procs";
     const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd.valid() || ::write(fd.get(), "0", 1) != 1) {
-      log::Warning("a template is built at a pod's expense", {{"path", file.string()}});
+      log::Warning("a template is built in a pod's cgroup", {{"path", file.string()}});
     }
   }
 }

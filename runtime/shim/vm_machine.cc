@@ -158,6 +158,7 @@ Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
   FARLET_ASSIGN(const auto factory,
                 vm::VmFactory::Create(config_, GuestHandshake(), [this](vm::MachineSize size) {
                   Enter("its first template is being built");
+                  building_ = true;
                   return SpawnTemplateBuilder(size);
                 }));
   vm::VmOptions vm_options;
@@ -206,7 +207,8 @@ std::string VmMachine::Stage() const {
 }
 
 std::chrono::nanoseconds VmMachine::WaitedForCpu() const {
-  return CpuWait();
+  // The builder is no child of ours, and ends by itself: when it fails, the VM boots.
+  return building_ ? std::chrono::nanoseconds(kLongestBoot) : CpuWait();
 }
 
 Result<BootedMachine> VmMachine::Boot() {

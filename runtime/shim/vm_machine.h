@@ -11,6 +11,7 @@
 #include "runtime/vm/net/pod_network.h"
 #include "runtime/vm/vm.h"
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -97,6 +98,7 @@ class VmMachine final : public Machine {
   std::map<SharedPath, Entry> shares_;
   std::vector<disk::LeasedImage> leases_;
   std::string stage_;
+  std::atomic<bool> building_ = false;
   bool released_ = false;
 };
 
