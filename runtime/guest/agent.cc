@@ -168,8 +168,12 @@ Result<v1::HelloResponse> Agent::Hello(const v1::HelloRequest& request) {
   if (::uname(&name) == 0) {
     response.set_kernel(static_cast<const char*>(name.release));
   }
-  if (auto boot_id = ReadFile("/proc/sys/kernel/random/boot_id", 64)) {
-    response.set_boot_id(boot_id->substr(0, boot_id->find('\n')));
+  // The kernel makes it at the first read: before the reseed, all clones of a template would get
+  // the same.
+  if (prepared_) {
+    if (auto boot_id = ReadFile("/proc/sys/kernel/random/boot_id", 64)) {
+      response.set_boot_id(boot_id->substr(0, boot_id->find('\n')));
+    }
   }
   response.set_prepared(prepared_);
   return response;

@@ -112,12 +112,13 @@ def test_network(kubectl: Kubectl, pods: Pods) -> None:
     )
     address = {each["metadata"]["name"]: each["status"]["podIP"] for each in made}
     for client, server in (("client", "server"), ("plain", "server"), ("client", "plain-server")):
-        fetch = ["exec", client, "--", "wget", "-q", "-T", "10", "-O", "-", f"http://{address[server]}:8080/"]
+        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address[server]} 8080 | tail -1"
+        fetch = ["exec", client, "--", "sh", "-c", ask]
         said = wait_until(
             f"{client} reaches {server}", lambda words=fetch: kubectl.run(*words, check=False).stdout, 30
         )
         assert said == f"hello from {server}\n"
-    assert "10.96.0.1" in pods.shell("client", "nslookup kubernetes.default.svc.cluster.local")
+    assert "10.96.0.1" in pods.shell("client", "nslookup kubernetes.default.svc.cluster.local; true")
     assert pods.shell("client", "hostname").strip() == "client"
 
 
