@@ -53,6 +53,15 @@ bool IsEnded(const cri::ContainerStatus& status) {
   return status.state == cri::ContainerState::kExited;
 }
 
+// By the words of containerd 1.6. A cancelled call kills a shim that is only being started.
+bool IsCutOff(const cri::ContainerStatus& status) {
+  const auto says = [&](const char* words) {
+    return status.message.find(words) != std::string::npos;
+  };
+  return IsEnded(status) && status.reason == "StartError" &&
+         (says("context canceled") || (says("failed to start shim") && says("signal: killed")));
+}
+
 const std::string& ContainerName(const cri::ContainerStatus& status) {
   const auto label = status.labels.find(cri::labels::kContainerName);
   return label == status.labels.end() ? status.metadata.name : label->second;

@@ -69,6 +69,9 @@ class Planner {
 
 bool IsLive(const cri::ContainerStatus& status);  // running, or nobody knows
 bool IsEnded(const cri::ContainerStatus& status);
+// Whether its start ended with its caller, an agent that died in StartContainer: for containerd it
+// has failed to start, for us it has never been started.
+bool IsCutOff(const cri::ContainerStatus& status);
 // The container's name in the pod spec.
 const std::string& ContainerName(const cri::ContainerStatus& status);
 

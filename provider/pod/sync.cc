@@ -83,13 +83,6 @@ std::shared_ptr<const kube::Pod> PodOfRuntime(const std::string& uid,
   return pod;
 }
 
-// A container whose start ended with its caller, an agent that died in StartContainer. For
-// containerd it has failed to start; for us it has never been started.
-bool IsCutOff(const cri::ContainerStatus& status) {
-  return status.state == cri::ContainerState::kExited && status.reason == "StartError" &&
-         status.message.find("context canceled") != std::string::npos;
-}
-
 }  // namespace
 
 // The part of the pod's runtime that this agent made; null when there is none.

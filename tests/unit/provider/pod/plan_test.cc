@@ -1,6 +1,7 @@
 #include "provider/pod/plan.h"
 
 #include "provider/pod/cri_config.h"
+#include "provider/pod/planner.h"
 #include "tests/fakes/clock/fake_clock.h"
 
 #include <gtest/gtest.h>
@@ -442,6 +443,31 @@ TEST_F(PlanTest, RemovesReplacedSandboxes) {
   AddSandbox("s2", 2);
   AddContainer("1", "c", ContainerState::kRunning);
   EXPECT_EQ(Actions(), (Words{"stop sandbox s1", "stop and remove sandbox s0"}));
+}
+
+// What containerd 1.6 said of containers whose StartContainer was cancelled at random moments.
+TEST(CutOffTest, IsToldByTheRuntimesWords) {
+  cri::ContainerStatus status;
+  status.state = ContainerState::kExited;
+  status.reason = "StartError";
+  for (const char* cut_off :
+       {"failed to create containerd task: failed to create shim task: context canceled: unknown",
+        "failed to start containerd task \"x\": context canceled: unknown",
+        "failed to create containerd task: failed to start shim: start failed: : signal: killed: "
+        "unknown"}) {
+    status.message = cut_off;
+    EXPECT_TRUE(IsCutOff(status)) << cut_off;
+  }
+  for (const char* failed :
+       {"failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+        "exec: \"nothing\": executable file not found in $PATH",
+        "OCI runtime create failed: runc did not terminate successfully: signal: killed", ""}) {
+    status.message = failed;
+    EXPECT_FALSE(IsCutOff(status)) << failed;
+  }
+  status.message = "context canceled";
+  status.reason = "Error";
+  EXPECT_FALSE(IsCutOff(status));
 }
 
 }  // namespace
