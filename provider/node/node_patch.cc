@@ -1,5 +1,7 @@
 #include "provider/node/node_patch.h"
 
+#include "kube/api/quantity.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -47,6 +49,32 @@ Json ConditionPatch(const Json& before, const Json& after) {
   return changed;
 }
 
+bool SameQuantity(const Json& one, const Json& other) {
+  if (!one.is_string() || !other.is_string()) {
+    return false;
+  }
+  const auto first = kube::Quantity::Parse(one.get_ref<const std::string&>());
+  const auto second = kube::Quantity::Parse(other.get_ref<const std::string&>());
+  return first && second && *first == *second;
+}
+
+// The API server spells quantities its own way ("2000" as "2k"): what means the same is no change.
+void KeepSpelling(const Json& before, Json& after) {
+  for (const char* list : {"capacity", "allocatable"}) {
+    const Json& known = At(before, list);
+    if (!At(after, list).is_object()) {
+      continue;
+    }
+    Json& wanted = after[list];
+    for (auto entry = wanted.begin(); entry != wanted.end(); ++entry) {
+      if (const Json& spelled = At(known, entry.key().c_str());
+          SameQuantity(spelled, entry.value())) {
+        entry.value() = spelled;
+      }
+    }
+  }
+}
+
 Json StatusPatch(const Json& before, const Json& after) {
   Json bare_before = before.is_object() ? before : Json::object();
   Json bare_after = after.is_object() ? after : Json::object();
@@ -54,6 +82,7 @@ Json StatusPatch(const Json& before, const Json& after) {
     bare_before.erase(special);
     bare_after.erase(special);
   }
+  KeepSpelling(bare_before, bare_after);
   Json patch = MapPatch(bare_before, bare_after);
   if (Json conditions = ConditionPatch(At(before, "conditions"), At(after, "conditions"));
       !conditions.empty()) {

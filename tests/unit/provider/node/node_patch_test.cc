@@ -56,6 +56,15 @@ TEST_F(NodePatchTest, OnlyWhatChanged) {
   ExpectApplies();
 }
 
+TEST_F(NodePatchTest, AQuantitySpelledAnotherWayIsNoChange) {
+  Json known = before_;
+  known["status"]["capacity"]["example.com/thing"] = "2k";
+  after_["status"]["capacity"]["example.com/thing"] = "2000";
+  EXPECT_EQ(NodePatch(known, after_), Json());
+  after_["status"]["capacity"]["example.com/thing"] = "2001";
+  EXPECT_EQ(NodePatch(known, after_)["status"]["capacity"], (Json{{"example.com/thing", "2001"}}));
+}
+
 TEST_F(NodePatchTest, AddressesAreReplacedWhole) {
   after_["status"]["addresses"] = Json::parse(R"([{"type": "InternalIP", "address": "10.0.0.1"},
       {"type": "InternalIP", "address": "fd00::1"}, {"type": "Hostname", "address": "n"}])");
