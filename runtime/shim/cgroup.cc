@@ -122,14 +122,17 @@ std::vector<path> EnterCgroup(const std::vector<path>& folders, pid_t pid) {
   return entered;
 }
 
-void LeaveCgroups(const std::vector<path>& folders, const path& root) {
+bool LeaveCgroups(const std::vector<path>& folders, const path& root) {
+  bool all_left = true;
   for (const path& folder : folders) {
     const path relative = folder.lexically_relative(root);
     const path hierarchy = IsUnifiedCgroup(root) ? root : root / *relative.begin();
     if (const Status left = WriteProcs(hierarchy, ::getpid()); !left) {
       log::Debug("leave a cgroup", {{"error", left.error()}});
+      all_left = false;
     }
   }
+  return all_left;
 }
 
 void RemoveCgroups(const std::vector<path>& folders) {

@@ -37,8 +37,8 @@ std::vector<std::filesystem::path> EnterCgroup(const std::vector<std::filesystem
 void RemoveCgroups(const std::vector<std::filesystem::path>& folders);
 
 // Out of the pod's cgroup again, into the root's, so that it can be removed by one of its
-// processes.
-void LeaveCgroups(const std::vector<std::filesystem::path>& folders,
+// processes. False when a hierarchy refused.
+bool LeaveCgroups(const std::vector<std::filesystem::path>& folders,
                   const std::filesystem::path& root = "/sys/fs/cgroup");
 
 }  // namespace farlet::shim

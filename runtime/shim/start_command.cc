@@ -5,13 +5,13 @@
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/socket.h"
+#include "runtime/shim/spawn_self.h"
 #include "runtime/shim/spec/pod_spec.h"
 #include "runtime/shim/start_input.h"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +21,6 @@
 #include <filesystem>
 #include <utility>
 #include <vector>
-
-// NOLINTNEXTLINE(readability-redundant-declaration): POSIX leaves it to the program.
-extern char** environ;
 
 namespace farlet::shim {
 namespace {
@@ -64,40 +61,18 @@ Result<std::string> ReadInput() {
 // Starts this executable again as the shim, with the listening socket as kListenFd and none of our
 // own descriptors: containerd reads our output to its end.
 Result<pid_t> Spawn(const CommandLine& line, const UniqueFd& listening, const UniqueFd& null) {
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    ::posix_spawn_file_actions_adddup2(&actions, null.get(), fd);
-  }
-  ::posix_spawn_file_actions_adddup2(&actions, listening.get(), kListenFd);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  std::vector<std::string> words = {"containerd-shim-farlet-v2",
-                                    "-namespace",
-                                    line.containerd_namespace,
-                                    "-id",
-                                    line.id,
-                                    "-address",
-                                    line.address};
+  std::vector<std::string> arguments = {
+      "-namespace", line.containerd_namespace, "-id", line.id, "-address", line.address};
   if (line.debug) {
-    words.emplace_back("-debug");
+    arguments.emplace_back("-debug");
   }
-  words.emplace_back("serve");
-  std::vector<char*> arguments;
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  arguments.push_back(nullptr);
-  pid_t pid = 0;
-  const int error =
-      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    return ErrnoError(error, "start the shim");
-  }
-  return pid;
+  arguments.emplace_back("serve");
+  return SpawnSelf(std::move(arguments),
+                   {{null.get(), STDIN_FILENO},
+                    {null.get(), STDOUT_FILENO},
+                    {null.get(), STDERR_FILENO},
+                    {listening.get(), kListenFd}},
+                   "start the shim");
 }
 
 // A little more willing to be killed than containerd, as runc's shim is.

@@ -3,6 +3,7 @@
 #include "runtime/base/log.h"
 #include "runtime/shim/cgroup.h"
 #include "runtime/shim/handshake.h"
+#include "runtime/shim/spawn_self.h"
 #include "runtime/vm/host_config.h"
 #include "runtime/vm/size_class.h"
 #include "runtime/vm/vm_factory.h"
@@ -10,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,10 +19,6 @@
 #include <charconv>
 #include <string>
 #include <utility>
-#include <vector>
-
-// NOLINTNEXTLINE(readability-redundant-declaration): POSIX leaves it to the program.
-extern char** environ;
 
 namespace farlet::shim {
 namespace {
@@ -52,17 +48,6 @@ Result<vm::MachineSize> SizeOf(const CommandLine& line, const vm::HostConfig& co
   return size;
 }
 
-// Of every hierarchy: a pod's cgroup cannot be removed while anything of it holds a process.
-void EnterRootCgroups() {
-  for (const auto& folder : CgroupFolders("/")) {
-    const std::filesystem::path file = folder / "cgroup.procs";
-    const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd.valid() || ::write(fd.get(), "0", 1) != 1) {
-      log::Warning("a template is built in a pod's cgroup", {{"path", file.string()}});
-    }
-  }
-}
-
 }  // namespace
 
 Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size) {
@@ -72,32 +57,10 @@ Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size) {
   }
   UniqueFd life(pipe[0]);
   const UniqueFd theirs(pipe[1]);
-  std::vector<std::string> words = {"containerd-shim-farlet-v2",
-                                    "-memory-mib",
-                                    std::to_string(size.memory_mib),
-                                    "-vcpus",
-                                    std::to_string(size.vcpus),
-                                    "-background",
-                                    "template"};
-  std::vector<char*> arguments;
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), kLifeFd);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  pid_t pid = 0;
-  const int error =
-      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    return ErrnoError(error, "start a template's builder");
-  }
+  FARLET_ASSIGN(const pid_t pid,
+                SpawnSelf({"-memory-mib", std::to_string(size.memory_mib), "-vcpus",
+                           std::to_string(size.vcpus), "-background", "template"},
+                          {{theirs.get(), kLifeFd}}, "start a template's builder"));
   // It goes into the background at once.
   ::waitpid(pid, nullptr, 0);
   return life;
@@ -107,7 +70,10 @@ Status RunTemplateCommand(const CommandLine& line) {
   if (line.background && ::fork() != 0) {
     ::_exit(0);
   }
-  EnterRootCgroups();
+  // Of every hierarchy: a pod's cgroup cannot be removed while anything of it holds a process.
+  if (!LeaveCgroups(CgroupFolders("/"))) {
+    log::Warning("a template is built in a pod's cgroup");
+  }
   FARLET_ASSIGN(vm::HostConfig config, vm::LoadHostConfig(vm::HostConfigPath("")));
   FARLET_ASSIGN(const vm::MachineSize size, SizeOf(line, config));
   FARLET_ASSIGN(const auto factory, vm::VmFactory::Create(std::move(config), GuestHandshake()));
