@@ -17,7 +17,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::milliseconds kLeastWait{50};
 constexpr size_t kSeedBytes = 64;
 constexpr size_t kMachineIdBytes = 16;
 
@@ -32,12 +31,20 @@ Result<std::string> RandomBytes(size_t count) {
 }  // namespace
 
 Pod::Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock)
-    : threads_(threads), machine_(std::move(machine)), clock_(clock), deadline_(threads.io) {}
+    : threads_(threads), machine_(std::move(machine)), clock_(clock) {}
 
 void Pod::Boot() {
   state_ = State::kBooting;
-  started_ = clock_.Now();
-  AwaitDeadline(kBootLimit);
+  // From zero: the shim exists for this pod, so all that it waited was for it.
+  deadline_ = CpuTimer::StartFromZero(
+      threads_.io, {.usual = kBootLimit, .longest = kLongestBoot},
+      [machine = machine_] { return machine->WaitedForCpu(); },
+      [weak = weak_from_this()](std::chrono::nanoseconds took, std::chrono::nanoseconds waited) {
+        const auto self = weak.lock();
+        if (self && self->state_ == State::kBooting) {
+          self->OnLate(took, waited);
+        }
+      });
   RunBlocking<BootedMachine>(
       threads_, [machine = machine_] { return machine->Boot(); },
       [self = shared_from_this()](Result<BootedMachine> booted) {
@@ -45,24 +52,7 @@ void Pod::Boot() {
       });
 }
 
-void Pod::AwaitDeadline(std::chrono::nanoseconds left) {
-  deadline_.expires_after(left);
-  deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (!error && self && self->state_ == State::kBooting) {
-      self->OnDeadline();
-    }
-  });
-}
-
-void Pod::OnDeadline() {
-  const auto took = clock_.Now() - started_;
-  const std::chrono::nanoseconds waited = machine_->WaitedForCpu();
-  const auto left = std::min<std::chrono::nanoseconds>(kBootLimit + waited, kLongestBoot) - took;
-  if (left > kLeastWait) {
-    AwaitDeadline(left);
-    return;
-  }
+void Pod::OnLate(std::chrono::nanoseconds took, std::chrono::nanoseconds waited) {
   using Seconds = std::chrono::duration<double>;
   Fail(MakeError(Code::kDeadlineExceeded,
                  fmt::format("the VM did not start within {:.0f} s ({:.0f} s of them without a CPU "
@@ -102,7 +92,7 @@ void Pod::OnBooted(Result<BootedMachine> booted) {
       self->Lost("");
     }
   });
-  agent_.emplace(client);
+  agent_.emplace(client, threads_.io, [machine = machine_] { return machine->WaitedForCpu(); });
   Prepare(std::move(booted->identity));
 }
 
@@ -121,7 +111,7 @@ void Pod::Prepare(guest::v1::PrepareRequest identity) {
     *identity.mutable_machine_id() += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   }
   agent_->Call<guest::v1::PrepareResponse>(
-      "Prepare", identity, kLongestBoot,  // OnDeadline() comes first
+      "Prepare", identity, kNoDeadline,  // the boot's own comes first
       [self = shared_from_this()](const Result<guest::v1::PrepareResponse>& prepared) {
         if (self->state_ != State::kBooting) {
           return;
@@ -130,7 +120,7 @@ void Pod::Prepare(guest::v1::PrepareRequest identity) {
           self->Fail(prepared.error());
           return;
         }
-        self->deadline_.cancel();
+        self->deadline_->Cancel();
         self->state_ = State::kReady;
         for (const auto& done : std::exchange(self->waiting_, {})) {
           done({});
@@ -206,7 +196,9 @@ void Pod::Gone(std::string reason) {
   if (!failure_) {
     failure_ = Unavailable("the pod's VM is gone: " + reason_);
   }
-  deadline_.cancel();
+  if (deadline_) {
+    deadline_->Cancel();
+  }
   exit_.reset();
   files_exit_.reset();
   if (agent_) {

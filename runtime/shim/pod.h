@@ -2,11 +2,11 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/shim/background.h"
+#include "runtime/shim/cpu_timer.h"
 #include "runtime/shim/guest_agent.h"
 #include "runtime/shim/machine.h"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <memory>
@@ -26,7 +26,7 @@ class Pod final : public std::enable_shared_from_this<Pod> {
 
   Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock);
 
-  // Starts the machine and gives the guest its identity, within kGuestDeadline.
+  // Starts the machine and gives the guest its identity, within kBootLimit.
   void Boot();
 
   // Instead of Boot(): the pod cannot be, and Create tells why.
@@ -57,8 +57,7 @@ class Pod final : public std::enable_shared_from_this<Pod> {
  private:
   using Descriptor = std::optional<boost::asio::posix::stream_descriptor>;
 
-  void AwaitDeadline(std::chrono::nanoseconds left);
-  void OnDeadline();
+  void OnLate(std::chrono::nanoseconds took, std::chrono::nanoseconds waited);
   void OnBooted(Result<BootedMachine> booted);
   void Prepare(guest::v1::PrepareRequest identity);
   // Calls `gone` when the process of this descriptor has ended.
@@ -79,8 +78,7 @@ class Pod final : public std::enable_shared_from_this<Pod> {
   std::optional<GuestAgent> agent_;
   Descriptor exit_;
   Descriptor files_exit_;
-  SteadyTime started_;
-  boost::asio::steady_timer deadline_;
+  std::shared_ptr<CpuTimer> deadline_;
   std::vector<StatusCallback> waiting_;
   std::function<void(const std::string&)> on_gone_;
 };
