@@ -6,6 +6,7 @@
 #include "provider/app/identity.h"
 #include "provider/app/image_inventory.h"
 #include "provider/app/kubelet_api.h"
+#include "provider/app/node_context_of.h"
 #include "provider/app/pod_tokens.h"
 #include "provider/app/version.h"
 #include "provider/fargate/admission.h"
@@ -54,24 +55,6 @@ node::RuntimeFacts FactsOf(const cri::RuntimeHealthState& health, std::vector<cr
           .version = health.version.runtime_version,
           .handlers = health.status.handlers,
           .images = std::move(images)};
-}
-
-pod::NodeContext ContextOf(const NodeConfig& config,
-                           const std::string& ip,
-                           const node::Capacity& capacity) {
-  return {.node_name = config.node_name,
-          .host_ip = ip,
-          .root_dir = config.root_dir,
-          .pod_logs_dir = config.pod_logs_dir,
-          .runtime_handler = config.runtime_handler,
-          .cgroup_root = config.cgroup_root,
-          .systemd_cgroups = config.cgroup_driver == "systemd",
-          .cluster_dns = config.cluster_dns,
-          .cluster_domain = config.cluster_domain,
-          .resolv_conf = config.resolv_conf,
-          .capacity = capacity.capacity,
-          .allocatable = capacity.allocatable,
-          .max_pods = config.max_pods};
 }
 
 }  // namespace
@@ -226,7 +209,7 @@ void Agent::Impl::MakePods() {
               },
           .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); },
           .runtime_handler = [this](const std::string& name) { return RuntimeHandler(name); }},
-      ContextOf(config_, ip_, node_->capacity()), options);
+      NodeContextOf(config_, ip_, node_->capacity()), options);
   services_ = std::make_unique<Services>(identity_->client(), clock_, timers_,
                                          kube::ListWatchOptions{.path = "/api/v1/services"},
                                          [this](const auto&, const auto&) { pods_->LookAgain(); });

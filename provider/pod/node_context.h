@@ -4,6 +4,7 @@
 #include "kube/api/quantity.h"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,13 @@ namespace farlet::pod {
 
 // Whether this host has only the unified cgroup hierarchy (cgroup v2).
 bool HasUnifiedCgroups();
+
+// The virtual machine that a pod is to have, where the runtime makes one; 0: what its limits say.
+struct MachineSize {
+  int64_t milli_cpus = 0;
+  int64_t memory_bytes = 0;
+  int64_t storage_bytes = 0;  // of its writable layers and disk emptyDirs
+};
 
 // What a node is and has, as far as pods can notice. Set once at start, except for what the
 // controller is told later (host_ip, allocatable).
@@ -29,6 +37,8 @@ struct NodeContext {
   kube::ResourceList capacity;
   kube::ResourceList allocatable;
   int64_t max_pods = 110;
+  // Called on any thread. Empty: every pod's machine is as its limits say.
+  std::function<MachineSize(const kube::Pod&)> machine_size;
 };
 
 // <root>/pods/<uid> and the log folder of a pod.

@@ -145,8 +145,15 @@ cri::LinuxResources ContainerResources(const kube::Pod& pod,
   return resources;
 }
 
-cri::LinuxResources SandboxResources(const kube::PodSpec& spec) {
-  return MakeResources(PodRequests(spec), PodLimits(spec));
+cri::LinuxResources SandboxResources(const kube::PodSpec& spec, const MachineSize& machine) {
+  cri::LinuxResources resources = MakeResources(PodRequests(spec), PodLimits(spec));
+  if (machine.milli_cpus > 0) {
+    resources.cpu_quota = Quota(machine.milli_cpus);
+  }
+  if (machine.memory_bytes > 0) {
+    resources.memory_limit_bytes = machine.memory_bytes;
+  }
+  return resources;
 }
 
 cri::LinuxResources OverheadResources(const kube::PodSpec& spec) {

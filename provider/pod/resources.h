@@ -18,8 +18,9 @@ kube::ResourceList PodReservation(const kube::PodSpec& spec);
 cri::LinuxResources ContainerResources(const kube::Pod& pod,
                                        const kube::Container& container,
                                        const NodeContext& node);
-// Of all containers together, for runtimes that size a virtual machine by it.
-cri::LinuxResources SandboxResources(const kube::PodSpec& spec);
+// Of all containers together, for runtimes that size a virtual machine by it; what `machine` says
+// stands instead of the containers' limits.
+cri::LinuxResources SandboxResources(const kube::PodSpec& spec, const MachineSize& machine);
 cri::LinuxResources OverheadResources(const kube::PodSpec& spec);
 
 }  // namespace farlet::pod

@@ -13,6 +13,9 @@
 namespace farlet::pod {
 namespace {
 
+// Of a sandbox: what the shim of our runtime makes the pod's disk by (runtime/shim/spec/pod_spec).
+const std::string kStorageAnnotation = "farlet.dev/ephemeral-storage-bytes";
+
 cri::PortMapping::Protocol ProtocolOf(const std::string& name) {
   using Protocol = cri::PortMapping::Protocol;
   if (name == "UDP") {
@@ -123,7 +126,13 @@ Result<cri::SandboxConfig> MakeSandboxConfig(const kube::Pod& pod,
   config.sysctls = pod.spec.security.sysctls;
   config.security = MakeSandboxSecurity(pod);
   config.overhead = OverheadResources(pod.spec);
-  config.resources = SandboxResources(pod.spec);
+  const MachineSize machine = node.machine_size ? node.machine_size(pod) : MachineSize();
+  config.resources = SandboxResources(pod.spec, machine);
+  // Never the pod's own: it would choose how much of the host's disk it may fill.
+  config.annotations.erase(kStorageAnnotation);
+  if (machine.storage_bytes > 0) {
+    config.annotations[kStorageAnnotation] = std::to_string(machine.storage_bytes);
+  }
   return config;
 }
 

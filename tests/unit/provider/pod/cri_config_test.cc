@@ -109,6 +109,24 @@ TEST_F(CriConfigTest, Sandbox) {
   EXPECT_EQ(config.resources->memory_limit_bytes, 64 << 20);
 }
 
+TEST_F(CriConfigTest, MachineSize) {
+  constexpr char kDisk[] = "farlet.dev/ephemeral-storage-bytes";
+  const kube::Pod pod = BuildPod(Json::parse(R"({
+    "metadata": {"annotations": {"farlet.dev/ephemeral-storage-bytes": "1000000000000000"}},
+    "spec": {"containers": [{"name": "app", "image": "x",
+               "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}}}]}})"));
+  EXPECT_FALSE(Sandbox(pod).annotations.contains(kDisk));
+  node_.machine_size = [](const kube::Pod&) { return MachineSize{.storage_bytes = 21 << 20}; };
+  EXPECT_EQ(Sandbox(pod).annotations.at(kDisk), "22020096");
+  EXPECT_EQ(Sandbox(pod).resources->memory_limit_bytes, 64 << 20);
+  node_.machine_size = [](const kube::Pod&) {
+    return MachineSize{.milli_cpus = 1000, .memory_bytes = 512 << 20};
+  };
+  EXPECT_EQ(Sandbox(pod).resources->cpu_quota, 100'000);
+  EXPECT_EQ(Sandbox(pod).resources->cpu_shares, 512);
+  EXPECT_EQ(Sandbox(pod).resources->memory_limit_bytes, 512 << 20);
+}
+
 TEST_F(CriConfigTest, HostNamespaces) {
   const cri::SandboxConfig config =
       Sandbox(WithSpec(R"({"hostNetwork": true, "hostPID": true, "hostIPC": true})"));
