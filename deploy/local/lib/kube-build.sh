@@ -74,6 +74,16 @@ kube_ldflags() {
   done
 }
 
+# helm_ldflags: without the cluster's version, charts are rendered for a Kubernetes of long ago.
+helm_ldflags() {
+  local package minor=${KUBE_VERSION#v1.}
+  printf -- '-s -w -X helm.sh/helm/v3/internal/version.version=%s' "$HELM_VERSION"
+  for package in chartutil lint/rules; do
+    printf -- ' -X helm.sh/helm/v3/pkg/%s.k8sVersionMajor=1' "$package"
+    printf -- ' -X helm.sh/helm/v3/pkg/%s.k8sVersionMinor=%s' "$package" "${minor%%.*}"
+  done
+}
+
 # compile DIR PACKAGE LDFLAGS TARGET
 compile() {
   mkdir -p "$(dirname "$4")"
@@ -95,7 +105,7 @@ build_binary() {
       ;;
     helm)
       prepare_module "$build/helm-$HELM_VERSION" "helm.sh/helm/v3@$HELM_VERSION" helm.sh/helm/v3/cmd/helm
-      compile "$build/helm-$HELM_VERSION" helm.sh/helm/v3/cmd/helm '-s -w' "$(cached_binary helm)"
+      compile "$build/helm-$HELM_VERSION" helm.sh/helm/v3/cmd/helm "$(helm_ldflags)" "$(cached_binary helm)"
       ;;
     *)
       prepare_kube_module "$build/kube-$KUBE_VERSION"
