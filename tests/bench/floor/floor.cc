@@ -2,6 +2,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/limiter.h"
+#include "tests/bench/floor/first_output.h"
 
 #include <fmt/format.h>
 
@@ -129,6 +130,7 @@ Pod MakePod(const FloorOptions& options, const std::filesystem::path& folder, in
   pod.config = {.metadata = {.name = "pause"},
                 .image = options.image,
                 .user_specified_image = options.image,
+                .command = options.command,
                 .mounts = {{.container_path = "/etc/hosts", .host_path = folder / "hosts"},
                            {.container_path = "/dev/termination-log",
                             .host_path = folder / fmt::format("termination-{}", number)}},
@@ -223,30 +225,38 @@ Callback<Id> Keep(Id& to, StatusCallback done) {
   };
 }
 
-std::vector<Phase::Step> StartSteps(cri::Client& client, const FloorOptions& options) {
-  return {{"Prepare", [](Pod& pod, const StatusCallback& done) { done(PrepareFiles(pod)); }},
-          {"RunPodSandbox",
-           [&](Pod& pod, StatusCallback done) {
-             client.RunPodSandbox(pod.sandbox_config, options.runtime_handler,
-                                  Keep(pod.sandbox, std::move(done)));
-           }},
-          {"CreateContainer",
-           [&](Pod& pod, StatusCallback done) {
-             client.CreateContainer(pod.sandbox, pod.config, pod.sandbox_config,
-                                    Keep(pod.container, std::move(done)));
-           }},
-          {"StartContainer", [&](Pod& pod, StatusCallback done) {
-             client.StartContainer(pod.container, std::move(done));
-           }}};
+std::vector<Phase::Step> StartSteps(cri::Client& client,
+                                    const FloorOptions& options,
+                                    FirstOutput& output) {
+  std::vector<Phase::Step> steps{
+      {"Prepare", [](Pod& pod, const StatusCallback& done) { done(PrepareFiles(pod)); }},
+      {"RunPodSandbox",
+       [&](Pod& pod, StatusCallback done) {
+         client.RunPodSandbox(pod.sandbox_config, options.runtime_handler,
+                              Keep(pod.sandbox, std::move(done)));
+       }},
+      {"CreateContainer",
+       [&](Pod& pod, StatusCallback done) {
+         client.CreateContainer(pod.sandbox, pod.config, pod.sandbox_config,
+                                Keep(pod.container, std::move(done)));
+       }},
+      {"StartContainer", [&](Pod& pod, StatusCallback done) {
+         client.StartContainer(pod.container, std::move(done));
+       }}};
+  if (options.await_output) {
+    steps.push_back({"Output", [&output](Pod& pod, StatusCallback done) {
+                       output.Await(std::filesystem::path(pod.sandbox_config.log_directory) /
+                                        pod.config.log_path,
+                                    std::move(done));
+                     }});
+  }
+  return steps;
 }
 
-// The default of a pod's terminationGracePeriodSeconds.
-constexpr seconds kGrace{30};
-
-std::vector<Phase::Step> RemoveSteps(cri::Client& client) {
+std::vector<Phase::Step> RemoveSteps(cri::Client& client, seconds grace) {
   return {{"StopContainer",
-           [&client](Pod& pod, StatusCallback done) {
-             client.StopContainer(pod.container, kGrace, std::move(done));
+           [&client, grace](Pod& pod, StatusCallback done) {
+             client.StopContainer(pod.container, grace, std::move(done));
            }},
           {"StopPodSandbox",
            [&client](Pod& pod, StatusCallback done) {
@@ -265,7 +275,9 @@ std::vector<Phase::Step> RemoveSteps(cri::Client& client) {
 
 }  // namespace
 
-Result<FloorResult> MeasureFloor(cri::Client& client, const FloorOptions& options) {
+Result<FloorResult> MeasureFloor(cri::Client& client,
+                                 const FloorOptions& options,
+                                 const std::function<void()>& started) {
   FARLET_TRY(Present(client, options.sandbox_image));
   FARLET_TRY(Present(client, options.image));
   const std::filesystem::path folder =
@@ -278,9 +290,11 @@ Result<FloorResult> MeasureFloor(cri::Client& client, const FloorOptions& option
   const bool foreign_parent = CgroupExists(options.cgroup_parent);
   std::optional<Error> error;
   FloorResult result;
-  Phase start(StartSteps(client, options), options.parallel);
+  FirstOutput output;
+  Phase start(StartSteps(client, options, output), options.parallel);
   result.start = start.Run(pods, error);
-  Phase remove(RemoveSteps(client), options.parallel);
+  started();
+  Phase remove(RemoveSteps(client, options.grace), options.parallel);
   result.remove = remove.Run(pods, error);
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);

@@ -3,7 +3,9 @@
 #include "runtime/base/result.h"
 #include "runtime/cri/client.h"
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,6 +21,10 @@ struct FloorOptions {
   std::string cgroup_parent = "/kubepods/besteffort";
   std::filesystem::path log_folder = "/var/log/pods";
   bool host_network = false;
+  // Of the container, empty: the image's. With `await_output` a pod is started when it has written.
+  std::vector<std::string> command;
+  bool await_output = false;
+  std::chrono::seconds grace{30};  // a pod's default terminationGracePeriodSeconds
 };
 
 // Durations in seconds.
@@ -34,7 +40,10 @@ struct FloorResult {
   FloorPhase remove;
 };
 
-// Makes the pods, then removes them, also those of a run that failed. Blocks.
-Result<FloorResult> MeasureFloor(cri::Client& client, const FloorOptions& options);
+// Makes the pods, then removes them, also those of a run that failed; `started` is called in
+// between. Blocks.
+Result<FloorResult> MeasureFloor(cri::Client& client,
+                                 const FloorOptions& options,
+                                 const std::function<void()>& started);
 
 }  // namespace farlet::bench

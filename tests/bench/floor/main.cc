@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ double Quantile(std::vector<double> values, double share) {
 }
 
 nlohmann::ordered_json ToJson(const FloorPhase& phase) {
-  nlohmann::ordered_json json{{"total", phase.total},
+  nlohmann::ordered_json json{{"good", phase.done.size()},
+                              {"total", phase.total},
                               {"done_p50", Quantile(phase.done, 0.5)},
                               {"done_p99", Quantile(phase.done, 0.99)},
                               {"took_p50", Quantile(phase.took, 0.5)},
@@ -36,13 +38,18 @@ nlohmann::ordered_json ToJson(const FloorPhase& phase) {
   return json;
 }
 
-int Run(const std::string& endpoint, const FloorOptions& options) {
+int Run(const std::string& endpoint, const FloorOptions& options, bool hold) {
   const auto client = farlet::cri::ConnectGrpcClient(endpoint);
   if (!client) {
     std::cerr << "farlet-cri-floor: " << client.error().message << '\n';
     return 2;
   }
-  const auto result = farlet::bench::MeasureFloor(**client, options);
+  const auto result = farlet::bench::MeasureFloor(**client, options, [hold] {
+    if (hold) {
+      std::cerr << "started\n";
+      std::cin.ignore(std::numeric_limits<std::streamsize>::max());
+    }
+  });
   if (!result) {
     std::cerr << "farlet-cri-floor: " << result.error().message << '\n';
     return 1;
@@ -59,8 +66,10 @@ int Run(const std::string& endpoint, const FloorOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Makes and removes pause pods by bare CRI calls; prints the times as JSON.");
+  CLI::App app("Makes and removes pods by bare CRI calls; prints the times as JSON.");
   std::string endpoint;
+  bool hold = false;
+  int64_t grace = 30;
   FloorOptions options;
   app.add_option("--endpoint", endpoint, "unix:///path/of/containerd.sock")->required();
   app.add_option("--pods", options.pods)->check(CLI::Range(1, 10000))->capture_default_str();
@@ -72,10 +81,15 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-parent", options.cgroup_parent)->capture_default_str();
   app.add_option("--log-dir", options.log_folder)->capture_default_str();
   app.add_flag("--host-network", options.host_network, "without CNI");
+  app.add_option("--command", options.command, "of the container; the last option");
+  app.add_flag("--await-output", options.await_output, "a pod is started when it has written");
+  app.add_option("--grace", grace, "of a removal, seconds")->capture_default_str();
+  app.add_flag("--hold", hold, "say \"started\" on stderr, and go on at the end of stdin");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return Run(endpoint, options);
+  options.grace = std::chrono::seconds(grace);
+  return Run(endpoint, options, hold);
 }
