@@ -60,11 +60,4 @@ Result<std::optional<UniqueFd>> TryLock(const std::filesystem::path& path, LockK
   return Get(path, Operation(kind) | LOCK_NB);
 }
 
-Result<bool> MakeShared(const UniqueFd& lock, const std::filesystem::path& path) {
-  if (Flock(lock.get(), LOCK_SH) != 0) {
-    return ErrnoError(errno, "lock " + path.string());
-  }
-  return IsAt(lock.get(), path);
-}
-
 }  // namespace farlet::disk

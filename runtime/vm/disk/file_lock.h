@@ -18,8 +18,4 @@ Result<UniqueFd> Lock(const std::filesystem::path& path, LockKind kind);
 // Nothing when somebody else holds it.
 Result<std::optional<UniqueFd>> TryLock(const std::filesystem::path& path, LockKind kind);
 
-// Of a lock held exclusively. Others may get it exclusively in between, hence the result: false
-// when its file was removed.
-Result<bool> MakeShared(const UniqueFd& lock, const std::filesystem::path& path);
-
 }  // namespace farlet::disk

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <optional>
 #include <utility>
 
 namespace farlet::disk {
@@ -22,8 +21,6 @@ namespace {
 // Part of every key: another way to build makes other images.
 constexpr std::string_view kBuildVersion = "erofs-1";
 constexpr size_t kMaxLayers = 128;
-// Between a build and its lease, somebody may remove the image.
-constexpr int kTries = 5;
 
 Status NoteUse(const UniqueFd& lock, const std::filesystem::path& path) {
   if (::futimens(lock.get(), nullptr) != 0) {
@@ -59,61 +56,50 @@ Result<std::string> ImageCache::KeyOf(const std::vector<std::filesystem::path>& 
   return Sha256Hex(identity);
 }
 
-// With the lock's file held: the image, if it is good.
-Result<LeasedImage> ImageCache::Lease(const std::string& key) const {
+// Called with the image leased, and so never removed meanwhile. Others may have leased it, too, for
+// as long as their pods live, so who builds is settled by a lock of its own.
+Result<Manifest> ImageCache::Build(const std::string& key,
+                                   const std::vector<std::filesystem::path>& lowerdirs,
+                                   bool& built) {
   const ImagePaths paths(options_.folder, key);
-  FARLET_ASSIGN(UniqueFd lock, Lock(paths.lock, LockKind::kShared));
-  FARLET_ASSIGN(const Manifest manifest, CheckAgainstManifest(paths.image, paths.manifest));
-  FARLET_TRY(NoteUse(lock, paths.lock));
-  return LeasedImage{.path = paths.image, .bytes = manifest.bytes, .lease = std::move(lock)};
+  FARLET_ASSIGN(const UniqueFd building, Lock(paths.building, LockKind::kExclusive));
+  Result<Manifest> manifest = CheckAgainstManifest(paths.image, paths.manifest);
+  if (manifest) {
+    return manifest;  // by another meanwhile
+  }
+  if (manifest.error().code == Code::kDataLoss) {
+    log::Warning("disk image is damaged and built again", {{"error", manifest.error()}});
+  }
+  Status done = BuildImage(options_, key, lowerdirs);
+  if (!done && done.error().code == Code::kResourceExhausted) {
+    FARLET_TRY(CollectDownTo(0, std::chrono::seconds(0)));
+    done = BuildImage(options_, key, lowerdirs);
+  }
+  FARLET_TRY(Annotate(std::move(done), "build image of " + lowerdirs.front().string()));
+  built = true;
+  return Annotate(CheckAgainstManifest(paths.image, paths.manifest), "check new image");
 }
 
-Result<LeasedImage> ImageCache::BuildAndLease(const std::string& key,
-                                              const std::vector<std::filesystem::path>& lowerdirs) {
+Result<LeasedImage> ImageCache::Lease(const std::string& key,
+                                      const std::vector<std::filesystem::path>& lowerdirs) {
   const ImagePaths paths(options_.folder, key);
-  FARLET_ASSIGN(UniqueFd lock, Lock(paths.lock, LockKind::kExclusive));
+  LeasedImage image{.path = paths.image};
+  FARLET_ASSIGN(image.lease, Lock(paths.lock, LockKind::kShared));
   Result<Manifest> manifest = CheckAgainstManifest(paths.image, paths.manifest);
-  const bool build = !manifest;
-  if (build) {
-    if (manifest.error().code == Code::kDataLoss) {
-      log::Warning("disk image is damaged and built again", {{"error", manifest.error()}});
-    }
-    Status built = BuildImage(options_, key, lowerdirs);
-    if (!built && built.error().code == Code::kResourceExhausted) {
-      FARLET_TRY(CollectDownTo(0, std::chrono::seconds(0)));
-      built = BuildImage(options_, key, lowerdirs);
-    }
-    FARLET_TRY(Annotate(std::move(built), "build image of " + lowerdirs.front().string()));
-    manifest = CheckAgainstManifest(paths.image, paths.manifest);
-    FARLET_TRY(Annotate(manifest, "check new image"));
+  if (!manifest &&
+      (manifest.error().code == Code::kNotFound || manifest.error().code == Code::kDataLoss)) {
+    manifest = Build(key, lowerdirs, image.built);
   }
-  FARLET_TRY(NoteUse(lock, paths.lock));
-  FARLET_ASSIGN(const bool kept, MakeShared(lock, paths.lock));
-
-  struct stat info {};
-
-  if (!kept || ::stat(paths.image.c_str(), &info) != 0) {
-    return NotFound("image " + paths.image.string() + " was removed");
-  }
-  return LeasedImage{
-      .path = paths.image, .bytes = manifest->bytes, .built = build, .lease = std::move(lock)};
+  FARLET_TRY(manifest);
+  image.bytes = manifest->bytes;
+  FARLET_TRY(NoteUse(image.lease, paths.lock));
+  return image;
 }
 
 Result<LeasedImage> ImageCache::Ensure(const std::vector<std::filesystem::path>& lowerdirs) {
   FARLET_ASSIGN(const std::string key, KeyOf(lowerdirs));
   FARLET_TRY(MakeDirectories(options_.folder, 0700));
-  Result<LeasedImage> image = NotFound("no image");
-  for (int i = 0; i < kTries && !image; ++i) {
-    image = Lease(key);
-    if (!image &&
-        (image.error().code == Code::kNotFound || image.error().code == Code::kDataLoss)) {
-      image = BuildAndLease(key, lowerdirs);
-    }
-    if (!image && image.error().code != Code::kNotFound) {
-      break;
-    }
-  }
-  return Annotate(std::move(image), "image cache " + options_.folder.string());
+  return Annotate(Lease(key, lowerdirs), "image cache " + options_.folder.string());
 }
 
 }  // namespace farlet::disk

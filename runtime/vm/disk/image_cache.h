@@ -2,6 +2,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/result.h"
+#include "runtime/vm/disk/manifest.h"
 
 #include <chrono>
 #include <cstdint>
@@ -47,7 +48,7 @@ struct CollectStats {
 // lies KEY.manifest with size, checksum and the file's own stamp (inode, ctime, boot). An
 // unchanged stamp is trusted; any other (somebody wrote, the host was booted again) costs a pass
 // over the file, and a wrong checksum a new build. KEY.lock orders processes: exclusive while
-// building or removing, shared while in use.
+// removing, shared while in use, also by who builds; KEY.building is held by the one that does.
 //
 // Thread safe, and safe between processes.
 class ImageCache {
@@ -73,9 +74,11 @@ class ImageCache {
   Result<std::string> KeyOf(const std::vector<std::filesystem::path>& lowerdirs) const;
 
  private:
-  Result<LeasedImage> Lease(const std::string& key) const;
-  Result<LeasedImage> BuildAndLease(const std::string& key,
-                                    const std::vector<std::filesystem::path>& lowerdirs);
+  Result<LeasedImage> Lease(const std::string& key,
+                            const std::vector<std::filesystem::path>& lowerdirs);
+  Result<Manifest> Build(const std::string& key,
+                         const std::vector<std::filesystem::path>& lowerdirs,
+                         bool& built);
   Result<CollectStats> CollectDownTo(uint64_t max_bytes, std::chrono::seconds max_age);
 
   ImageCacheOptions options_;

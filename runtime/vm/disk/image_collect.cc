@@ -80,7 +80,8 @@ Result<bool> Remove(const std::filesystem::path& folder, const Entry& entry) {
   }
   RemoveUnfinished(folder, entry.key);
   // The lock last: without it nobody would know of the rest.
-  for (const std::filesystem::path& path : {paths.manifest, paths.image, paths.lock}) {
+  for (const std::filesystem::path& path :
+       {paths.manifest, paths.image, paths.building, paths.lock}) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
       return ErrnoError(errno, "remove " + path.string());
     }

@@ -12,11 +12,13 @@ struct ImagePaths {
   ImagePaths(const std::filesystem::path& folder, const std::string& key)
       : image(folder / (key + ".erofs")),
         manifest(folder / (key + ".manifest")),
-        lock(folder / (key + ".lock")) {}
+        lock(folder / (key + ".lock")),
+        building(folder / (key + ".building")) {}
 
   std::filesystem::path image;
   std::filesystem::path manifest;
   std::filesystem::path lock;
+  std::filesystem::path building;
 };
 
 // What a file under construction begins with.

@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -218,15 +219,32 @@ TEST_F(ImageCacheTest, ConcurrentProcessesBuildOnce) {
     built += WEXITSTATUS(status);
   }
   EXPECT_EQ(built, 1);
-  EXPECT_EQ(CacheFiles(), (std::set<std::string>{".erofs", ".manifest", ".lock"}));
+  EXPECT_EQ(CacheFiles(), (std::set<std::string>{".erofs", ".manifest", ".lock", ".building"}));
 }
 
+// As pods do: those that came while it was built keep it as long as they live.
+TEST_F(ImageCacheTest, NobodyWaitsForTheLeasesOfOthers) {
+  const fs::path layer = Layer("layer");
+  Put(layer / "file", std::string(3'000'000, 'x'));
+  std::vector<std::future<Result<LeasedImage>>> asked;
+  for (int i = 0; i < 8; ++i) {
+    asked.push_back(std::async(std::launch::async, [&] { return Ensure({layer}); }));
+  }
+  std::vector<LeasedImage> leased;
+  for (auto& each : asked) {
+    auto image = each.get();
+    ASSERT_TRUE(image) << image.error().message;
+    leased.push_back(std::move(*image));
+  }
+  EXPECT_EQ(std::ranges::count_if(leased, [](const auto& image) { return image.built; }), 1);
+}
+
+// Also while a pod uses it, which keeps what it has open.
 TEST_F(ImageCacheTest, ADamagedImageIsBuiltAgain) {
   const fs::path layer = Layer("layer");
   Put(layer / "file", std::string(100'000, 'x'));
-  auto image = Ensure({layer});
+  const auto image = Ensure({layer});
   ASSERT_TRUE(image) << image.error().message;
-  image->lease.Close();
   {
     std::fstream file(image->path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(8192);
@@ -250,7 +268,7 @@ TEST_F(ImageCacheTest, WhatACrashedBuildLeftIsReplaced) {
   const auto image = Ensure({layer});
   ASSERT_TRUE(image) << image.error().message;
   EXPECT_TRUE(image->built);
-  EXPECT_EQ(CacheFiles(), (std::set<std::string>{".erofs", ".manifest", ".lock"}));
+  EXPECT_EQ(CacheFiles(), (std::set<std::string>{".erofs", ".manifest", ".lock", ".building"}));
 }
 
 TEST_F(ImageCacheTest, CollectsByAgeAndSizeButNothingInUse) {
@@ -370,7 +388,7 @@ TEST_F(ImageCacheTest, AnImageLargerThanItsSlotIsRefused) {
   const auto image = Ensure({folder_ / "layer"});
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().code, Code::kInvalidArgument);
-  EXPECT_EQ(CacheFiles(), std::set<std::string>{".lock"});
+  EXPECT_EQ(CacheFiles(), std::set<std::string>{".lock", ".building"});
 }
 
 }  // namespace

@@ -33,10 +33,6 @@ TEST_F(FileLockTest, SharedOrExclusive) {
   first->Close();
   const auto second = Lock(path_, LockKind::kExclusive);
   EXPECT_FALSE(CanTake(LockKind::kShared));
-  const auto shared = MakeShared(*second, path_);
-  ASSERT_TRUE(shared);
-  EXPECT_TRUE(*shared);
-  EXPECT_TRUE(CanTake(LockKind::kShared));
 }
 
 TEST_F(FileLockTest, IsOnTheFileAtThePath) {
@@ -44,9 +40,6 @@ TEST_F(FileLockTest, IsOnTheFileAtThePath) {
   ASSERT_TRUE(old);
   auto waiting = std::async(std::launch::async, [&] { return Lock(path_, LockKind::kExclusive); });
   ASSERT_TRUE(std::filesystem::remove(path_));
-  const auto gone = MakeShared(*old, path_);
-  ASSERT_TRUE(gone);
-  EXPECT_FALSE(*gone);
   old->Close();
   const auto lock = waiting.get();
   ASSERT_TRUE(lock);
