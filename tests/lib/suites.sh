@@ -50,7 +50,7 @@ name_packages() {
 
 # --- build --------------------------------------------------------------------------------------
 
-suite_build_kube() { nice -n 19 "$LOCAL/build-kube" --with-kubelet; }
+suite_build_kube() { nice -n 19 "$LOCAL/build-kube" --with-kubelet --with-helm; }
 
 suite_build_preset() {
   cd "$ROOT"
@@ -108,19 +108,30 @@ run_pytest() {
   /usr/bin/python3 -B -m pytest -p no:cacheprovider -v --junitxml="$report" "$@"
 }
 
-suite_e2e() { run_pytest "$1" -n 4 -m 'not faults and not microvm' --runtime-handler "$HANDLER"; }
+suite_e2e() { run_pytest "$1" -n 4 -m 'not faults and not microvm and not chart' --runtime-handler "$HANDLER"; }
 
 suite_microvm() { run_pytest "$1" -m microvm --runtime-handler "$HANDLER"; }
+
+# The chart comes to a cluster that is up, as on a user's.
+suite_chart() {
+  cluster_up
+  run_pytest "$1" -m chart --runtime-handler "$HANDLER"
+}
 
 suite_faults() { run_pytest "$1" -m faults --runtime-handler "$HANDLER"; }
 
 # --- cluster ------------------------------------------------------------------------------------
 
-suite_cluster_up() {
-  "$LOCAL/down" --name "$CLUSTER"
+cluster_up() {
   "$LOCAL/up" --name "$CLUSTER" --runtime-handler "$HANDLER" --farlet "$FARLET" \
     --shim "$ROOT/build/release/runtime/shim/containerd-shim-farlet-v2" \
-    --guest "$ROOT/build/release/runtime/guest/farlet-guest"
+    --guest "$ROOT/build/release/runtime/guest/farlet-guest" "$@"
+}
+
+# Without the chart: the tests of profiles bring webhooks of their own.
+suite_cluster_up() {
+  "$LOCAL/down" --name "$CLUSTER"
+  cluster_up --no-fargate
 }
 
 # what_is_left: looked for here once more, without the scripts that are under test.

@@ -1,0 +1,125 @@
+"""The Helm chart as `deploy/local/up` installs it: what it refuses, what it makes, and a Fargate pod on top of it."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.cluster import REPOSITORY, Cluster
+from harness.kubectl import Kubectl
+from harness.objects import FOREVER, NGINX, container, deployment
+from harness.pods import Pods
+from harness.waiting import wait_until
+from harness.webhook import COMPUTE_TYPE, PROFILE_LABEL
+
+Json = dict[str, Any]
+pytestmark = [pytest.mark.chart, pytest.mark.farlet_only, pytest.mark.timeout(300)]
+CHART = str(REPOSITORY / "deploy" / "helm" / "farlet")
+GIB = 1 << 30
+
+
+def helm(cluster: Cluster, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    words = [cluster.env["HELM"], "--kubeconfig", cluster.kubeconfig, *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-1000:]}{done.stderr[-1000:]}"
+    return done
+
+
+def test_lint(cluster: Cluster) -> None:
+    assert "0 chart(s) failed" in helm(cluster, "lint", "--strict", CHART).stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("webhook.failurePolicy=Maybe", "/webhook/failurePolicy"),
+        ("webhook.replicas=0", "/webhook/replicas"),
+        ("webhook.validation=off", "/webhook/validation"),
+        ("node.port=99999", "/node/port"),
+        ("prefix=a/b", "/prefix"),
+        ("runtimeClass.bogus=1", "'bogus' not allowed"),
+        ("profiles[0].name=X", "/profiles/0"),
+        ("webook.enabled=true", "'webook' not allowed"),
+    ],
+)
+def test_refused_values_are_named(cluster: Cluster, setting: str, complaint: str) -> None:
+    done = helm(cluster, "template", "x", CHART, "--set", setting, check=False)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("node.enabled=false", "webhook.url=https://10.0.0.1/mutate"),
+        ("webhook.enabled=false", "crd.create=false", "runtimeClass.create=false"),
+        ("webhook.failurePolicy=Fail", "webhook.replicas=1", "prefix=example.com"),
+    ],
+    ids=["defaults", "webhook elsewhere", "node only", "changed"],
+)
+def test_the_api_server_takes_what_it_renders(cluster: Cluster, settings: tuple[str, ...]) -> None:
+    words = [word for setting in settings for word in ("--set", setting)]
+    rendered = helm(cluster, "template", "other", CHART, *words).stdout
+    # Into the namespaces that it names itself.
+    words = [cluster.kubectl_binary, "--kubeconfig", cluster.kubeconfig, "apply", "--dry-run=server", "-f", "-"]
+    done = subprocess.run(words, input=rendered, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    made = done.stdout.splitlines()
+    assert all(line.endswith("(server dry run)") for line in made), made
+    assert len(made) > 5
+
+
+@pytest.fixture
+def profile(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """One for the test's namespace."""
+    kubectl = Kubectl(cluster)
+    name = f"fp-{namespace}"
+    kubectl.apply(
+        {
+            "apiVersion": "farlet.dev/v1alpha1",
+            "kind": "FargateProfile",
+            "metadata": {"name": name},
+            "spec": {"selectors": [{"namespace": namespace}]},
+        }
+    )
+    yield name
+    kubectl("delete", "fargateprofile", name)
+
+
+def test_the_release(cluster: Cluster) -> None:
+    releases = json.loads(helm(cluster, "list", "--all-namespaces", "-o", "json").stdout)
+    assert [(each["name"], each["status"]) for each in releases] == [("farlet", "deployed")]
+    kubectl = Kubectl(cluster)
+    for kind in ("mutatingwebhookconfiguration", "runtimeclass"):
+        made = kubectl.get(kind, "farlet")
+        assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    assert kubectl.get("runtimeclass", "farlet")["scheduling"]["nodeSelector"] == {COMPUTE_TYPE: "fargate"}
+
+
+def test_fargate_pods_run_in_machines(cluster: Cluster, profile: str, kubectl: Kubectl, pods: Pods) -> None:
+    """From the profile by the chart's webhook to a microVM of the size that the pod is shown as."""
+    web = container("web", image=NGINX, resources={"requests": {"cpu": "250m", "memory": "300Mi"}})
+    shell = container("shell", FOREVER, resources={"requests": {"ephemeral-storage": "30Gi"}})
+
+    def taken() -> bool:
+        words = ["run", "probe", "--image=x", "--restart=Never", "--dry-run=server", "-o", "json"]
+        return profile == json.loads(kubectl(*words))["metadata"].get("labels", {}).get(PROFILE_LABEL)
+
+    wait_until("the webhook knows the profile", taken, 30, 0.5)
+    kubectl.create(deployment("web", 1, web, shell))
+    kubectl("rollout", "status", "deployment/web", "--timeout=150s", deadline=160)
+    made = kubectl.list("pods", "app=web")[0]
+    name = made["metadata"]["name"]
+    assert made["metadata"]["annotations"]["CapacityProvisioned"] == "0.25vCPU 1GB"
+    assert made["spec"]["runtimeClassName"] == "farlet"
+    assert made["spec"]["overhead"] == {"memory": "256Mi"}
+    inside = ["exec", name, "-c", "shell", "--", "sh", "-c"]
+    assert kubectl(*inside, "uname -r").strip() != platform.release()
+    memory = int(kubectl(*inside, "awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
+    assert GIB <= memory <= 2.5 * GIB
+    disk = int(kubectl(*inside, "df -k / | awk 'END {print $2}'")) * 1024
+    assert 28 * GIB <= disk <= 30 * GIB
