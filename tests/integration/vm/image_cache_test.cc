@@ -388,7 +388,7 @@ TEST_F(ImageCacheTest, AnImageLargerThanItsSlotIsRefused) {
   const auto image = Ensure({folder_ / "layer"});
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().code, Code::kInvalidArgument);
-  EXPECT_EQ(CacheFiles(), std::set<std::string>{".lock", ".building"});
+  EXPECT_EQ(CacheFiles(), (std::set<std::string>{".lock", ".building"}));
 }
 
 }  // namespace
