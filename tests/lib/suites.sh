@@ -97,6 +97,10 @@ suite_integration() {
   run_ctest release integration "$1"
 }
 
+FUZZ_SECONDS=10
+
+suite_fuzz() { as_owner nice -n 5 "$ROOT/tests/fuzz/run" "$FUZZ_SECONDS"; }
+
 suite_vm() { run_ctest release vm "$1"; }
 
 # run_pytest REPORT ARGUMENT...: Debian's pytest, whatever else is installed on the machine.
@@ -108,7 +112,10 @@ run_pytest() {
   /usr/bin/python3 -B -m pytest -p no:cacheprovider -v --junitxml="$report" "$@"
 }
 
-suite_e2e() { run_pytest "$1" -n 4 -m 'not faults and not microvm and not chart' --runtime-handler "$HANDLER"; }
+# Tests wait for a second or a minute; more machines at once than processors would make all of them late.
+if [[ $HANDLER == runc ]]; then E2E_WORKERS=4; else E2E_WORKERS=1; fi
+
+suite_e2e() { run_pytest "$1" -n "$E2E_WORKERS" -m 'not faults and not microvm and not chart' --runtime-handler "$HANDLER"; }
 
 suite_microvm() { run_pytest "$1" -m microvm --runtime-handler "$HANDLER"; }
 

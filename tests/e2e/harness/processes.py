@@ -17,6 +17,10 @@ class Process:
         self.name = name
         self._pid_file = Path(cluster.run) / "pid" / name
         self.command = [word.decode() for word in Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")[:-1]]
+        # containerd, for one, finds the shim by its PATH.
+        self._environment = dict(
+            word.decode().split("=", 1) for word in Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0") if b"=" in word
+        )
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,11 +52,9 @@ class Process:
         assert not self.alive, f"{self.name} runs already"
         log = Path(self.cluster.logs) / f"{self.name}.log"
         words = ["nsenter", f"--net=/run/netns/{self.cluster.netns}", "--", *self.command, *more_arguments]
-        env = dict(os.environ) | {"FARLET_LOCAL": self.cluster.name}
         with open(log, "ab") as output:
-            self._child = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True, cwd="/"
-            )
+            options = {"env": self._environment, "start_new_session": True, "cwd": "/"}
+            self._child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
         pid = self._child.pid
         started = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()[19]
         self._pid_file.write_text(f"{pid} {started}\n", encoding="ascii")
