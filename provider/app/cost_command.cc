@@ -33,7 +33,7 @@ Result<metering::CostQuery> QueryOf(const CostCommand& command, WallTime now) {
   if (!command.object_namespace.empty()) {
     parameters.emplace_back("namespace", command.object_namespace);
   }
-  auto query = Annotate(metering::ParseCostQuery(parameters), "--namespace");
+  auto query = metering::ParseCostQuery(parameters);
   if (query && !command.since.empty()) {
     FARLET_ASSIGN(query->since, Annotate(ParseSince(command.since, now), "--since"));
   }
