@@ -150,6 +150,7 @@ def test_mistakes_are_named(cluster: Cluster) -> None:
     assert "--output: yaml not in" in farlet_cost(cluster, "-o", "yaml", code=2)[1]
 
 
+@pytest.mark.faults  # Whoever sums up the nodes meanwhile misses one, too.
 def test_silent_node_is_said(cluster: Cluster, kubectl: Kubectl) -> None:
     """A node that says it is farlet's, and has no address at which it could be asked."""
     name = f"silent-{kubectl.namespace[-4:]}"
