@@ -53,6 +53,19 @@ Status ReadSize(const kube::Pod& pod, metering::PodRun& run) {
   return {};
 }
 
+std::optional<WallTime> LastEndOf(const json& container) {
+  std::optional<WallTime> last;
+  for (const char* state : {"state", "lastState"}) {
+    const json* ended = pod::FindState(&container, state, "terminated");
+    const auto time = ended == nullptr ? Result<WallTime>(NotFound("it has not ended"))
+                                       : ParseRfc3339(pod::TextOf(*ended, "finishedAt"));
+    if (time) {
+      last = std::max(last, std::optional(*time));
+    }
+  }
+  return last;
+}
+
 // The latest finishedAt in a status: what the runtime has forgotten.
 std::optional<WallTime> LastEndBy(const json* status) {
   std::optional<WallTime> last;
@@ -62,15 +75,7 @@ std::optional<WallTime> LastEndBy(const json* status) {
       continue;
     }
     for (const json& container : *containers) {
-      for (const char* state : {"state", "lastState"}) {
-        const json* ended = pod::FindState(&container, state, "terminated");
-        if (ended == nullptr) {
-          continue;
-        }
-        if (const auto time = ParseRfc3339(pod::TextOf(*ended, "finishedAt"))) {
-          last = std::max(last, std::optional(*time));
-        }
-      }
+      last = std::max(last, LastEndOf(container));
     }
   }
   return last;
@@ -113,6 +118,18 @@ bool EndedWithContainers(const pod::PodView& view) {
            return newest != nullptr && newest->status.state == ContainerState::kExited &&
                   newest->status.exit_code == 0;
          });
+}
+
+// Of the oldest instance of a container that the runtime knows.
+std::optional<WallTime> FirstStart(const cri::PodRuntime& runtime, const std::string& container) {
+  std::optional<WallTime> first;
+  for (const cri::PodContainer& instance : runtime.containers) {
+    const cri::ContainerStatus& status = instance.status;
+    if (status.metadata.name == container && status.started_at > WallTime()) {
+      first = std::min(first.value_or(status.started_at), status.started_at);
+    }
+  }
+  return first;
 }
 
 // When somebody asked for its deletion, of a pod that is being deleted.
@@ -158,16 +175,11 @@ std::optional<WallTime> BeginOf(const pod::PodView& view) {
 
 std::optional<WallTime> StartedOf(const pod::PodView& view) {
   std::optional<WallTime> last;
+  if (view.runtime == nullptr) {
+    return last;
+  }
   for (const kube::Container& container : view.pod->spec.containers) {
-    std::optional<WallTime> first;
-    if (view.runtime != nullptr) {
-      for (const cri::PodContainer& instance : view.runtime->containers) {
-        const cri::ContainerStatus& status = instance.status;
-        if (status.metadata.name == container.name && status.started_at > WallTime()) {
-          first = std::min(first.value_or(status.started_at), status.started_at);
-        }
-      }
-    }
+    const std::optional<WallTime> first = FirstStart(*view.runtime, container.name);
     if (!first) {
       return std::nullopt;
     }
