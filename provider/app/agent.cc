@@ -7,6 +7,7 @@
 #include "provider/app/image_inventory.h"
 #include "provider/app/kubelet_api.h"
 #include "provider/app/node_context_of.h"
+#include "provider/app/pod_meter.h"
 #include "provider/app/pod_tokens.h"
 #include "provider/app/version.h"
 #include "provider/fargate/admission.h"
@@ -26,6 +27,7 @@
 #include "runtime/cri/runtime_cache.h"
 #include "runtime/cri/runtime_health.h"
 
+#include <set>
 #include <utility>
 
 namespace farlet::app {
@@ -80,6 +82,7 @@ class Agent::Impl {
   void MakeNode();
   void MakePods();
   Result<std::map<std::string, std::string>> ServiceVariables(const kube::Pod& pod) const;
+  std::optional<std::set<std::string>> PresentPods() const;
   Result<std::string> RuntimeHandler(const std::string& runtime_class) const;
   Status Start();
   void Stop();
@@ -100,6 +103,8 @@ class Agent::Impl {
   std::unique_ptr<Services> services_;
   std::unique_ptr<RuntimeClasses> runtime_classes_;
   std::unique_ptr<pod::NetProber> prober_;
+  std::unique_ptr<metering::Ledger> ledger_;
+  std::unique_ptr<PodMeter> meter_;
   std::unique_ptr<pod::PodController> pods_;
   std::unique_ptr<cri::EventSource> events_;
   std::unique_ptr<KubeletApi> api_;
@@ -187,8 +192,26 @@ Result<std::string> Agent::Impl::RuntimeHandler(const std::string& runtime_class
   return found->handler;
 }
 
+// Nothing while what is known of them may be old.
+std::optional<std::set<std::string>> Agent::Impl::PresentPods() const {
+  if (!pods_->Synced() || !health_->State().reachable) {
+    return std::nullopt;
+  }
+  std::set<std::string> uids;
+  for (const pod::PodView& view : pods_->Pods()) {
+    uids.insert(view.pod->meta.uid);
+  }
+  return uids;
+}
+
 void Agent::Impl::MakePods() {
   prober_ = pod::MakeNetProber("1.37");
+  ledger_ =
+      std::make_unique<metering::Ledger>(config_.root_dir / "metering", clock_, metering::Limits());
+  meter_ =
+      std::make_unique<PodMeter>(*ledger_, clock_,
+                                 PodMeter::Options{.names = fargate::Names(config_.fargate_prefix),
+                                                   .rates = config_.fargate_rates});
   pod::PodController::Options options;
   options.images.max_parallel_pulls = static_cast<int>(config_.max_parallel_image_pulls);
   pods_ = std::make_unique<pod::PodController>(
@@ -208,7 +231,8 @@ void Agent::Impl::MakePods() {
                                                         std::move(changed));
               },
           .service_env = [this](const kube::Pod& pod) { return ServiceVariables(pod); },
-          .runtime_handler = [this](const std::string& name) { return RuntimeHandler(name); }},
+          .runtime_handler = [this](const std::string& name) { return RuntimeHandler(name); },
+          .observer = meter_.get()},
       NodeContextOf(config_, ip_, node_->capacity()), options);
   services_ = std::make_unique<Services>(identity_->client(), clock_, timers_,
                                          kube::ListWatchOptions{.path = "/api/v1/services"},
@@ -224,13 +248,14 @@ Status Agent::Impl::Start() {
   MakeNode();
   MakePods();
   api_ = std::make_unique<KubeletApi>(config_, ip_, clock_, timers_, identity_->client(), *pods_,
-                                      *runtime_, *cache_);
+                                      *runtime_, *cache_, *ledger_);
   health_->Start();
   images_->Start();
   node_->Start();
   services_->Start();
   runtime_classes_->Start();
   pods_->Start();
+  meter_->Start([this] { return PresentPods(); });
   FARLET_ASSIGN(events_, cri::FollowEvents(
                              config_.container_runtime_endpoint, clock_, timers_,
                              [this](const cri::EventNotice& notice) { cache_->OnEvent(notice); }));
@@ -246,6 +271,7 @@ void Agent::Impl::Stop() {
     runtime_classes_->Stop();
   }
   if (pods_ != nullptr) {
+    meter_->Stop();
     pods_->Stop();
   }
   if (node_ != nullptr) {

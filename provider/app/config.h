@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kube/api/quantity.h"
+#include "provider/fargate/metering.h"
 #include "runtime/base/result.h"
 
 #include <filesystem>
@@ -27,6 +28,7 @@ struct NodeConfig {
   std::string provider_id;
   std::filesystem::path profiles;  // Fargate profiles to check pods by; empty: no check
   std::string fargate_prefix = "eks.amazonaws.com";
+  fargate::Rates fargate_rates;
   std::map<std::string, std::string> node_labels;
   std::vector<Taint> register_with_taints;
   std::map<std::string, kube::Quantity> capacity;  // overrides of the host's facts

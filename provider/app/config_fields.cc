@@ -83,6 +83,25 @@ Status SetCapacity(NodeConfig& config, const RawValue& value) {
   return {};
 }
 
+Status SetRates(NodeConfig& config, const RawValue& value) {
+  fargate::Rates& rates = config.fargate_rates;
+  for (const auto& [name, text] : std::get<RawMap>(value)) {
+    int64_t* rate = name == "vcpu"       ? &rates.vcpu
+                    : name == "gigabyte" ? &rates.gigabyte
+                    : name == "storage"  ? &rates.storage
+                                         : nullptr;
+    if (rate == nullptr) {
+      return InvalidArgument(fmt::format("rate \"{}\" is none of vcpu, gigabyte, storage", name));
+    }
+    auto parsed = fargate::ParseRate(text);
+    if (!parsed) {
+      return Wrap(name, parsed.error());
+    }
+    *rate = *parsed;
+  }
+  return {};
+}
+
 Status SetTaints(NodeConfig& config, const RawValue& value) {
   config.register_with_taints.clear();
   for (const RawMap& raw : std::get<std::vector<RawMap>>(value)) {
@@ -152,6 +171,9 @@ std::vector<Field> IdentityFields() {
        Shape::kScalar, Text(&NodeConfig::profiles)},
       {"fargatePrefix", "prefix of AWS's labels, taints and annotations", Shape::kScalar,
        Text(&NodeConfig::fargate_prefix)},
+      {"fargateRates",
+       "price of one vCPU, gigabyte and storage gigabyte (above 20) for an hour, in any currency",
+       Shape::kMap, SetRates},
       {"nodeLabels", "labels of the node", Shape::kMap,
        [](NodeConfig& config, const RawValue& value) -> Status {
          config.node_labels = std::get<RawMap>(value);

@@ -101,14 +101,17 @@ KubeletApi::KubeletApi(const NodeConfig& config,
                        kube::Client& client,
                        pod::PodController& pods,
                        cri::Client& runtime,
-                       cri::RuntimeCache& cache)
+                       cri::RuntimeCache& cache,
+                       const metering::Ledger& ledger)
     : config_(config),
-      server_(OptionsOf(config),
-              MakeKubeletHandlers(
-                  {.pods = pods, .runtime = runtime, .cache = cache, .clock = clock}, config),
-              server::MakeTokenReview(client),
-              server::MakeSubjectAccessReview(client, config.node_name),
-              clock),
+      server_(
+          OptionsOf(config),
+          MakeKubeletHandlers(
+              {.pods = pods, .runtime = runtime, .cache = cache, .clock = clock, .ledger = ledger},
+              config),
+          server::MakeTokenReview(client),
+          server::MakeSubjectAccessReview(client, config.node_name),
+          clock),
       certificate_(
           clock,
           timers,

@@ -2,6 +2,7 @@
 
 #include "kube/client/client.h"
 #include "provider/app/config.h"
+#include "provider/metering/ledger.h"
 #include "provider/node/serving_certificate.h"
 #include "provider/pod/controller.h"
 #include "provider/server/log_rotation.h"
@@ -27,7 +28,8 @@ class KubeletApi {
              kube::Client& client,
              pod::PodController& pods,
              cri::Client& runtime,
-             cri::RuntimeCache& cache);
+             cri::RuntimeCache& cache,
+             const metering::Ledger& ledger);
   ~KubeletApi();
 
   KubeletApi(const KubeletApi&) = delete;

@@ -1,5 +1,7 @@
 #include "provider/app/kubelet_handlers.h"
 
+#include "provider/metering/exposition.h"
+#include "provider/metering/report_json.h"
 #include "provider/pod/lookup.h"
 
 #include <nlohmann/json.hpp>
@@ -141,6 +143,20 @@ void AddSessions(server::Handlers& handlers, const HandlerDependencies& needs) {
   };
 }
 
+void AddMetering(server::Handlers& handlers, const metering::Ledger& ledger) {
+  handlers.metrics = [&ledger](Callback<std::string> done) {
+    done(metering::MetricsText(ledger.Counters()));
+  };
+  handlers.cost = [&ledger](const server::QueryParameters& parameters, Callback<std::string> done) {
+    const auto query = metering::ParseCostQuery(parameters);
+    if (!query) {
+      done(query.error());
+      return;
+    }
+    done(metering::ReportToJson(ledger.MakeReport(*query)).dump());
+  };
+}
+
 }  // namespace
 
 server::Handlers MakeKubeletHandlers(const HandlerDependencies& needs, const NodeConfig& config) {
@@ -159,6 +175,7 @@ server::Handlers MakeKubeletHandlers(const HandlerDependencies& needs, const Nod
     done(FindLog(needs, container, previous));
   };
   AddSessions(handlers, needs);
+  AddMetering(handlers, needs.ledger);
   handlers.sync_loop = [needs]() -> Status {
     if (needs.clock.Now() - needs.pods.last_activity() > kSyncLoopLimit) {
       return Unavailable("sync loop took too long");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "provider/app/config.h"
+#include "provider/metering/ledger.h"
 #include "provider/pod/controller.h"
 #include "provider/server/handlers.h"
 #include "runtime/base/clock.h"
@@ -14,6 +15,7 @@ struct HandlerDependencies {
   cri::Client& runtime;
   cri::RuntimeCache& cache;
   const Clock& clock;
+  const metering::Ledger& ledger;
 };
 
 // Answers the kubelet API from the pod controller and the runtime. The dependencies outlive the

@@ -1,4 +1,5 @@
 #include "provider/app/config.h"
+#include "provider/app/cost_command.h"
 #include "provider/app/host_check.h"
 #include "provider/app/node_command.h"
 #include "provider/app/profile_command.h"
@@ -78,6 +79,8 @@ int main(int argc, char** argv) {
   farlet::app::AddWebhookCommand(app, webhook, run_webhook);
   farlet::app::ProfileCommand profile;
   farlet::app::AddProfileCommands(app, profile);
+  farlet::app::CostCommand cost;
+  farlet::app::AddCostCommand(app, cost);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -95,6 +98,9 @@ int main(int argc, char** argv) {
   }
   if (profile.verb != farlet::app::ProfileCommand::Verb::kNone) {
     return farlet::app::RunProfileCommand(profile);
+  }
+  if (cost.chosen) {
+    return farlet::app::RunCostCommand(cost);
   }
   return RunNodeCommand(file, texts);
 }

@@ -8,6 +8,7 @@
 #include "provider/pod/image_puller.h"
 #include "provider/pod/lookup.h"
 #include "provider/pod/node_context.h"
+#include "provider/pod/observer.h"
 #include "provider/pod/probe_net.h"
 #include "provider/pod/status_writer.h"
 #include "provider/pod/volumes.h"
@@ -91,6 +92,7 @@ class PodController {
     // The runtime handler of a RuntimeClass; kUnavailable while they have not been read. Empty: no
     // class is known.
     std::function<Result<std::string>(const std::string& runtime_class)> runtime_handler;
+    PodObserver* observer = nullptr;  // null: nobody looks on
   };
 
   // Sets the cache's listener; no I/O. The cache is started by its owner afterwards.

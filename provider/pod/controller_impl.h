@@ -78,6 +78,8 @@ class PodController::Impl {
   void ForgetInstances(PodRecord& record, const cri::PodRuntime& runtime);
   void WakeLater(PodRecord& record, const Facts& facts, const Plan& plan);
   void Publish(const PodRecord& record, const Facts& facts);
+  void TellMoment(const PodRecord& record, PodMoment moment);
+  void TellView(const PodRecord& record, const Facts& facts);
   cri::PodRuntimePtr OwnRuntime(const std::string& uid) const;
 
   // report.cc: the status and who gets it.

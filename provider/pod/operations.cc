@@ -79,6 +79,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const EnsureImage
   for (const std::string& warning : warnings) {
     events_.Warning(*record.pod, "FailedToRetrieveImagePullSecret", warning);
   }
+  TellMoment(record, PodMoment::kImageBegun);
   puller_->Ensure(
       {.pod = record.pod,
        .container = action.container,
@@ -88,6 +89,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const EnsureImage
       [this, mail = mail_, uid = record.uid, name = action.container,
        operation](const ImagePuller::Outcome& outcome) {
         mail->Post(uid, [this, name, operation, outcome](PodRecord& to) {
+          TellMoment(to, outcome.image ? PodMoment::kImageReady : PodMoment::kImageFailed);
           if (outcome.image) {
             Progress(to, name).image = outcome.image;
             to.waiting.erase(name);

@@ -97,6 +97,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const Creat
     events_.Normal(*record.pod, "SandboxChanged",
                    "Pod sandbox changed, it will be killed and re-created.");
   }
+  TellMoment(record, PodMoment::kSandboxBegun);
   auto creation = std::make_shared<SandboxCreation>(deps_.runtime, std::move(*config));
   creation->handler = *handler;
   creation->mail = mail_;
@@ -126,6 +127,7 @@ void PodController::Impl::OnSandboxCreated(PodRecord& record,
                                            bool running) {
   NoteCrowd();
   if (status) {
+    TellMoment(record, PodMoment::kSandboxReady);
     record.operations.Succeed(kCreateSandboxOperation);
     return;
   }

@@ -94,6 +94,9 @@ void PodController::Impl::ForgetPod(const std::string& uid) {
   puller_->Forget(uid);
   prober_->Forget(uid);
   writer_->Forget(uid);
+  if (deps_.observer != nullptr) {
+    deps_.observer->OnGone(uid, deps_.clock.WallNow());
+  }
   {
     const std::lock_guard lock(admission_mutex_);
     active_.erase(uid);

@@ -132,6 +132,9 @@ void PodController::Impl::Work(PodRecord& record, const PodSnapshot& snapshot) {
     return;
   }
   facts.wish = DecideWish(record);
+  if (facts.wish == Wish::kRemove) {
+    TellView(record, facts);  // while the runtime still knows when its containers ended
+  }
   UpdateProbes(record, facts);
   const bool refresh =
       facts.wish == Wish::kRun && record.volumes_ready && record.volumes_due <= deps_.clock.Now();
@@ -157,6 +160,9 @@ void PodController::Impl::Work(PodRecord& record, const PodSnapshot& snapshot) {
   Report(record, facts, plan);
   WakeLater(record, facts, plan);
   Publish(record, facts);
+  if (facts.wish != Wish::kRemove) {
+    TellView(record, facts);
+  }
 }
 
 // Takes in what the API server says of the pod.
@@ -418,6 +424,23 @@ void PodController::Impl::Publish(const PodRecord& record, const Facts& facts) {
   PodView view{.pod = record.pod, .status = record.status, .runtime = facts.runtime};
   const std::lock_guard lock(records_mutex_);
   views_[record.uid] = std::move(view);
+}
+
+void PodController::Impl::TellMoment(const PodRecord& record, PodMoment moment) {
+  if (deps_.observer != nullptr && record.pod) {
+    deps_.observer->OnMoment(*record.pod, moment, deps_.clock.WallNow());
+  }
+}
+
+void PodController::Impl::TellView(const PodRecord& record, const Facts& facts) {
+  if (deps_.observer == nullptr) {
+    return;
+  }
+  const PodStage stage = facts.wish == Wish::kRemove ? PodStage::kRemoved
+                         : record.final              ? PodStage::kEnded
+                                                     : PodStage::kRunning;
+  deps_.observer->OnView({.pod = record.pod, .status = record.status, .runtime = facts.runtime},
+                         stage, deps_.clock.WallNow());
 }
 
 }  // namespace farlet::pod

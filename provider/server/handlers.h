@@ -1,5 +1,6 @@
 #pragma once
 
+#include "provider/server/request.h"
 #include "runtime/base/result.h"
 
 #include <cstdint>
@@ -55,6 +56,11 @@ struct Handlers {
   std::function<void(Callback<std::string>)> running_pods;
   // {"kubeletconfig": {…}}.
   std::function<void(Callback<std::string>)> configz;
+
+  // Metrics in Prometheus' text format 0.0.4.
+  std::function<void(Callback<std::string>)> metrics;
+  // What pods have cost, as JSON; the parameters are as they came.
+  std::function<void(const QueryParameters&, Callback<std::string>)> cost;
 
   // `previous`: the log of the last terminated instance. Texts that kubectl users know: 404
   // `pod "x" does not exist`, 404 `container "c" not found in pod "p"`, 400 `container "c" in pod

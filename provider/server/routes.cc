@@ -25,6 +25,8 @@ constexpr std::array kRoutes{
     Entry{"pods", 0, 0, true, false, RoutePods},
     Entry{"runningpods", 0, 0, true, false, RouteRunningPods},
     Entry{"configz", 0, 0, true, false, RouteConfig},
+    Entry{"metrics", 0, 0, true, false, RouteMetrics},
+    Entry{"farlet", 1, 1, true, false, RouteCost},
     Entry{"containerLogs", 3, 3, true, false, RouteContainerLogs},
     Entry{"exec", 3, 4, true, true, RouteExec},
     Entry{"attach", 3, 4, true, true, RouteAttach},

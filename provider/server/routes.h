@@ -22,6 +22,8 @@ void RouteHealth(const RouteContext& context, const ExchangePtr& exchange);
 void RoutePods(const RouteContext& context, const ExchangePtr& exchange);
 void RouteRunningPods(const RouteContext& context, const ExchangePtr& exchange);
 void RouteConfig(const RouteContext& context, const ExchangePtr& exchange);
+void RouteMetrics(const RouteContext& context, const ExchangePtr& exchange);
+void RouteCost(const RouteContext& context, const ExchangePtr& exchange);
 void RouteContainerLogs(const RouteContext& context, const ExchangePtr& exchange);
 void RouteExec(const RouteContext& context, const ExchangePtr& exchange);
 void RouteAttach(const RouteContext& context, const ExchangePtr& exchange);

@@ -68,6 +68,15 @@ TEST_F(ConfigTest, FlagsWinOverTheFile) {
   EXPECT_EQ(config->node_labels.at("y"), "");
 }
 
+TEST_F(ConfigTest, RatesAreExact) {
+  const auto config = LoadNodeConfig(Write("nodeName: n\nfargateRates: {vcpu: \"0.05\"}\n"),
+                                     {{"fargate-rates", "storage=0.000000001"}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->fargate_rates.vcpu, 50'000'000);
+  EXPECT_EQ(config->fargate_rates.gigabyte, fargate::Rates().gigabyte);
+  EXPECT_EQ(config->fargate_rates.storage, 1);
+}
+
 TEST_F(ConfigTest, DefaultContainerLogSizeIsTenMebibytes) {
   const auto config = LoadNodeConfig(Write("nodeName: n\n"), {});
   ASSERT_TRUE(config);
@@ -113,6 +122,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"logLevel: loud\n", {}, "\"loud\" is none of debug, info, warning, error"},
         BadCase{"nodeName: Upper\n", {}, "nodeName: \"Upper\" is not a node name"},
         BadCase{"nodeIP: here\n", {}, "nodeIP: \"here\" is not an IP address"},
+        BadCase{"fargateRates: {vcpu: cheap}\n", {}, "fargateRates: vcpu: \"cheap\" is not a rate"},
+        BadCase{"", {{"fargate-rates", "gpu=1"}}, "rate \"gpu\" is none of vcpu"},
         BadCase{"tlsCertFile: /a\n", {}, "set both or none"},
         BadCase{"rootDir: here\n", {}, "rootDir: \"here\" is not an absolute path"},
         BadCase{"a: [\n", {}, "line "},

@@ -106,7 +106,8 @@ class ControllerTest : public ::testing::Test {
               .runtime_handler = [&test](const std::string& name) -> Result<std::string> {
                 FARLET_TRY(test.runtime_class_);
                 return "handler-of-" + name;
-              }},
+              },
+              .observer = test.observer_},
           node, test.options_);
       events = std::move(
           *cri::FollowEvents(test.runtime_.endpoint(), clock, timers,
@@ -239,6 +240,7 @@ class ControllerTest : public ::testing::Test {
   EventLog events_;
   pod::PodController::Options options_;
   Status runtime_class_;  // an error: no RuntimeClass can be had
+  pod::PodObserver* observer_ = nullptr;
   std::unique_ptr<Agent> agent_;
 };
 

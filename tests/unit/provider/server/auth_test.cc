@@ -191,6 +191,7 @@ TEST(SubresourcesTest, FollowTheTable) {
   EXPECT_THAT(Subresources("/configz"), ElementsAre("configz", "proxy"));
   EXPECT_THAT(Subresources("/stats/summary"), ElementsAre("stats"));
   EXPECT_THAT(Subresources("/statsx"), ElementsAre("proxy"));
+  EXPECT_THAT(Subresources("/farlet/cost"), ElementsAre("proxy"));
   EXPECT_THAT(Subresources("/checkpoint/a/b/c"), ElementsAre("checkpoint"));
   EXPECT_THAT(Subresources("/statusz"), ElementsAre("statusz"));
   EXPECT_THAT(Subresources("/"), ElementsAre("proxy"));

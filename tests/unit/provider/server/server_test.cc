@@ -59,6 +59,29 @@ TEST_F(ServerTest, AnswersDocumentsFromAnyThread) {
   EXPECT_EQ(Fetch("/configz").body, "not yet");
 }
 
+TEST_F(ServerTest, AnswersMetricsAndCosts) {
+  handlers_.metrics = [](Callback<std::string> done) { done("a_total 1\n"); };
+  handlers_.cost = [](const QueryParameters& parameters, Callback<std::string> done) {
+    if (parameters.empty()) {
+      done(InvalidArgument("namespace: missing"));
+    } else {
+      done(parameters[0].first + "=" + parameters[0].second);
+    }
+  };
+  Start();
+  const HttpAnswer metrics = Fetch("/metrics");
+  EXPECT_EQ(metrics.body, "a_total 1\n");
+  EXPECT_EQ(metrics.headers.at("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  const HttpAnswer cost = Fetch("/farlet/cost?namespace=a%2Bb");
+  EXPECT_EQ(cost.body, "namespace=a+b");
+  EXPECT_EQ(cost.headers.at("content-type"), "application/json");
+  EXPECT_EQ(Fetch("/farlet/cost").status, 400);
+  EXPECT_EQ(Fetch("/farlet/cost").body, "namespace: missing");
+  for (const char* path : {"/farlet", "/farlet/other", "/farlet/cost/x", "/metrics/x"}) {
+    EXPECT_EQ(Fetch(path).status, 404) << path;
+  }
+}
+
 TEST_F(ServerTest, KeepsConnectionsAlive) {
   Start();
   auto client = Connect();
