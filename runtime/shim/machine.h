@@ -26,6 +26,7 @@ struct RootfsMount {
 struct SharedPath {
   std::filesystem::path host_path;
   bool readonly = false;
+  bool writable_below = false;  // see ShareNeed
 
   auto operator<=>(const SharedPath&) const = default;
 };

@@ -327,7 +327,9 @@ Result<std::string> VmMachine::Share(const SharedPath& path) {
     ++found->second.users;
     return found->second.share.path;
   }
-  FARLET_ASSIGN(files::Share share, tree_->Add(path.host_path, {.read_only = path.readonly}));
+  const files::ShareOptions options{.read_only = path.readonly,
+                                    .writable_below = path.writable_below};
+  FARLET_ASSIGN(files::Share share, tree_->Add(path.host_path, options));
   std::string shared = share.path;
   shares_[path] = {.share = std::move(share), .users = 1};
   return shared;

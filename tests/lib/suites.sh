@@ -158,6 +158,14 @@ suite_cluster_down() {
   [[ -z $left ]] || { printf 'left behind:\n%s\n' "$left" && return 1; }
 }
 
+# --- CRI validation -----------------------------------------------------------------------------
+
+suite_critest() {
+  "$ROOT/tests/critest/run" --name "critest${FARLET_TEST_CLUSTER:-}" --out "$OUT/critest" --report "$1" \
+    --shim "$ROOT/build/release/runtime/shim/containerd-shim-farlet-v2" \
+    --guest "$ROOT/build/release/runtime/guest/farlet-guest"
+}
+
 # --- benchmark ----------------------------------------------------------------------------------
 
 suite_bench_smoke() { "$ROOT/tests/bench/pods/run" --pods 10 --rounds 1 --settle 3 --idle 10 --out "$OUT/bench-smoke"; }

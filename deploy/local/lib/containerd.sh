@@ -2,7 +2,7 @@
 # A containerd of the cluster's own. ID is `main` for the one in the cluster's namespace, and a node's
 # name for that of a further node.
 
-MIRRORED_REGISTRIES=(docker.io registry.k8s.io quay.io ghcr.io)
+MIRRORED_REGISTRIES=(docker.io registry.k8s.io quay.io ghcr.io gcr.io k8s.gcr.io)
 SANDBOX_IMAGE=registry.k8s.io/pause:3.10
 
 containerd_socket() { echo "$RUN/containerd/$1/containerd.sock"; }

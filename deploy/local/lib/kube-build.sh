@@ -11,6 +11,7 @@ cached_binary() {
     etcd) echo "$FARLET_CACHE/etcd/$ETCD_VERSION/etcd" ;;
     coredns) echo "$FARLET_CACHE/coredns/$COREDNS_VERSION/coredns" ;;
     helm) echo "$FARLET_CACHE/helm/$HELM_VERSION/helm" ;;
+    critest) echo "$FARLET_CACHE/critest/$CRITEST_VERSION/critest" ;;
     *) echo "$FARLET_CACHE/kube/$KUBE_VERSION/$1" ;;
   esac
 }
@@ -84,11 +85,22 @@ helm_ldflags() {
   done
 }
 
-# compile DIR PACKAGE LDFLAGS TARGET
+# compile DIR PACKAGE LDFLAGS TARGET [VERB...]: VERB is what go is told to do, `build` unless it is said.
 compile() {
-  mkdir -p "$(dirname "$4")"
-  (cd "$1" && go build -trimpath -ldflags "$3" -o "$4.tmp" "$2")
-  mv -f "$4.tmp" "$4"
+  local dir=$1 package=$2 ldflags=$3 target=$4
+  shift 4
+  (($#)) || set -- build
+  mkdir -p "$(dirname "$target")"
+  (cd "$dir" && go "$@" -trimpath -ldflags "$ldflags" -o "$target.tmp" "$package")
+  mv -f "$target.tmp" "$target"
+}
+
+# build_critest DIR: the suite is the test of a package without any other file, which no module can import: what it
+# uses of its own module is named instead.
+build_critest() {
+  local module=sigs.k8s.io/cri-tools
+  prepare_module "$1" "$module@$CRITEST_VERSION" "$module"/pkg/{benchmark,common,framework,validate}
+  compile "$1" "$module/cmd/critest" '-s -w' "$(cached_binary critest)" test -c
 }
 
 build_binary() {
@@ -107,6 +119,7 @@ build_binary() {
       prepare_module "$build/helm-$HELM_VERSION" "helm.sh/helm/v3@$HELM_VERSION" helm.sh/helm/v3/cmd/helm
       compile "$build/helm-$HELM_VERSION" helm.sh/helm/v3/cmd/helm "$(helm_ldflags)" "$(cached_binary helm)"
       ;;
+    critest) build_critest "$build/critest-$CRITEST_VERSION" ;;
     *)
       prepare_kube_module "$build/kube-$KUBE_VERSION"
       compile "$build/kube-$KUBE_VERSION" "k8s.io/kubernetes/cmd/$name" "$(kube_ldflags)" "$(cached_binary "$name")"

@@ -15,9 +15,9 @@ fuse erofs overlay
 """.split()
 
 # What pods bring along: iptables-nft and nft in init containers (service meshes, kube-router's
-# kind of set-up) and TUN devices of VPN sidecars.
+# kind of set-up), TUN devices of VPN sidecars, and bridges for containers inside of containers.
 WANTED += """
-tun nf_tables nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_redir nft_reject_inet
+tun bridge veth nf_tables nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_redir nft_reject_inet
 xt_conntrack xt_nat xt_MASQUERADE xt_REDIRECT xt_tcpudp xt_multiport xt_owner xt_mark xt_connmark
 xt_comment xt_addrtype ipt_REJECT ip6t_REJECT
 """.split()

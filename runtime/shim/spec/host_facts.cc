@@ -8,7 +8,9 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <system_error>
 #include <vector>
 
 namespace farlet::shim {
@@ -65,6 +67,19 @@ Result<std::string> RealHostFacts::MountedRoot(const std::filesystem::path& path
     }
   }
   return NotFound(path.string() + " is no mount point");
+}
+
+bool RealHostFacts::HasMountsBelow(const std::filesystem::path& path) const {
+  std::error_code error;
+  const std::string folder = std::filesystem::canonical(path, error).string();
+  const Result<std::vector<MountInfo>> mounts = ReadMountInfo();
+  if (error || !mounts) {
+    return false;
+  }
+  const std::string below = folder == "/" ? folder : folder + "/";
+  return std::any_of(mounts->begin(), mounts->end(), [&](const MountInfo& mount) {
+    return mount.point != below && mount.point.native().starts_with(below);
+  });
 }
 
 }  // namespace farlet::shim

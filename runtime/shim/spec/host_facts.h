@@ -33,12 +33,15 @@ class HostFacts {
   // For a mount point: what of its file system is mounted there, as /proc/self/mountinfo tells (its
   // fourth field). kNotFound when `path` is none.
   virtual Result<std::string> MountedRoot(const std::filesystem::path& path) const = 0;
+  // Whether anything is mounted below the folder; links in its path are followed.
+  virtual bool HasMountsBelow(const std::filesystem::path& path) const = 0;
 };
 
 class RealHostFacts final : public HostFacts {
  public:
   Result<PathFacts> At(const std::filesystem::path& path) const override;
   Result<std::string> MountedRoot(const std::filesystem::path& path) const override;
+  bool HasMountsBelow(const std::filesystem::path& path) const override;
 };
 
 }  // namespace farlet::shim

@@ -153,9 +153,19 @@ class Translator {
     if (AddSubPathOfEmptyDir(item, source, mount)) {
       return;
     }
-    plan_.shares.push_back({.mount = static_cast<int>(plan_.mounts.size()),
-                            .host_path = source,
-                            .readonly = Has(mount.options(), "ro")});
+    AddShare(source, std::move(mount));
+  }
+
+  void AddShare(const path& source, guest::v1::Mount mount) {
+    ShareNeed share{.mount = static_cast<int>(plan_.mounts.size()),
+                    .host_path = source,
+                    .readonly = Has(mount.options(), "ro") || Has(mount.options(), "rro")};
+    const bool all = Has(mount.options(), "bind") || Has(mount.options(), "rro");
+    if (share.readonly && !all && facts_.HasMountsBelow(source)) {
+      share.writable_below = true;
+      DropOption(mount, [](const std::string& option) { return option == "ro"; });
+    }
+    plan_.shares.push_back(std::move(share));
     plan_.mounts.push_back(std::move(mount));
   }
 
@@ -252,13 +262,15 @@ class Translator {
   }
 
   static void DropBindOptions(guest::v1::Mount& mount) {
+    DropOption(mount, [](const std::string& option) {
+      return option == "bind" || option == "rbind" || option == "rslave" || option == "rshared";
+    });
+  }
+
+  template <class Predicate>
+  static void DropOption(guest::v1::Mount& mount, Predicate drop) {
     auto* const options = mount.mutable_options();
-    options->erase(std::remove_if(options->begin(), options->end(),
-                                  [](const std::string& option) {
-                                    return option == "bind" || option == "rbind" ||
-                                           option == "rslave" || option == "rshared";
-                                  }),
-                   options->end());
+    options->erase(std::remove_if(options->begin(), options->end(), drop), options->end());
   }
 
   const HostFacts& facts_;

@@ -15,6 +15,9 @@ struct ShareNeed {
   int mount = 0;  // index into CreateContainerRequest.mounts, whose share_path is to be filled in
   std::filesystem::path host_path;
   bool readonly = false;
+  // What the host has mounted below stays writable: read-only is a property of one mount, unless
+  // the spec says `rro`. The guest sees one file system, so there it is mounted writable.
+  bool writable_below = false;
 
   bool operator==(const ShareNeed&) const = default;
 };

@@ -105,7 +105,9 @@ class CreateOperation final : public std::enable_shared_from_this<CreateOperatio
 
   static Status Share(Prepared& prepared, Machine& machine) {
     for (const ShareNeed& need : prepared.plan.shares) {
-      const SharedPath path{.host_path = need.host_path, .readonly = need.readonly};
+      const SharedPath path{.host_path = need.host_path,
+                            .readonly = need.readonly,
+                            .writable_below = need.writable_below};
       auto shared = machine.Share(path);
       if (!shared) {
         for (const auto& earlier : prepared.shares) {

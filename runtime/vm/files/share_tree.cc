@@ -73,18 +73,27 @@ Status MakeNamespace(UniqueFd& mount_namespace) {
   return {};
 }
 
-Status SetAttributes(int tree, const ShareOptions& options) {
-  mount_attr attributes{};
-  attributes.propagation = options.follow_mounts ? MS_SLAVE : MS_PRIVATE;
-  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  if (options.read_only) {
-    attributes.attr_set |= MOUNT_ATTR_RDONLY;
-  }
-  if (::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                sizeof(attributes)) != 0) {
+Status SetAttributes(int tree, mount_attr attributes, unsigned recursive) {
+  if (::syscall(SYS_mount_setattr, tree, "", static_cast<unsigned>(AT_EMPTY_PATH) | recursive,
+                &attributes, sizeof(attributes)) != 0) {
     return ErrnoError(errno, "set mount attributes");
   }
   return {};
+}
+
+Status SetAttributes(int tree, const ShareOptions& options) {
+  constexpr unsigned kRecursive = AT_RECURSIVE;
+  constexpr uint64_t kSlave = MS_SLAVE;
+  constexpr uint64_t kPrivate = MS_PRIVATE;
+  FARLET_TRY(SetAttributes(tree,
+                           {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                            .propagation = options.follow_mounts ? kSlave : kPrivate},
+                           kRecursive));
+  if (!options.read_only) {
+    return {};
+  }
+  return SetAttributes(tree, {.attr_set = MOUNT_ATTR_RDONLY},
+                       options.writable_below ? 0u : kRecursive);
 }
 
 std::string EntryPath(uint32_t number) {

@@ -19,6 +19,8 @@ struct Share {
 
 struct ShareOptions {
   bool read_only = false;
+  // Of a read-only share: what is mounted below the host path stays as it is there.
+  bool writable_below = false;
   // Mounts that appear below the host path later show up in the guest (HostToContainer).
   bool follow_mounts = true;
 };

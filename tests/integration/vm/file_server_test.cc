@@ -276,6 +276,21 @@ TEST_F(FileServerTest, ReadOnlySharesAreReadOnlyAndSingleFilesAreShared) {
   EXPECT_EQ(errno, EROFS);
 }
 
+TEST_F(FileServerTest, WhatIsMountedBelowAReadOnlyShareMayStayWritable) {
+  fs::create_directories(host_ / "below");
+  ASSERT_EQ(::mount("below", (host_ / "below").c_str(), "tmpfs", 0, ""), 0);
+  Mount();
+  const fs::path guest = Share(host_, {.read_only = true, .writable_below = true});
+  Write(guest / "below" / "file", "content");
+  EXPECT_EQ(Read(host_ / "below" / "file"), "content");
+  EXPECT_EQ(::mkdir((guest / "x").c_str(), 0700), -1);
+  EXPECT_EQ(errno, EROFS);
+  const fs::path all = Share(host_, {.read_only = true});
+  EXPECT_EQ(::mkdir((all / "below" / "x").c_str(), 0700), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(::umount2((host_ / "below").c_str(), MNT_DETACH), 0);
+}
+
 TEST_F(FileServerTest, SharesAreRemoved) {
   Mount({.cache_time = std::chrono::milliseconds(0)});
   Write(host_ / "file", "content");

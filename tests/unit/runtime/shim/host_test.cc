@@ -2,6 +2,7 @@
 #include "runtime/shim/cgroup.h"
 #include "runtime/shim/mountinfo.h"
 #include "runtime/shim/process_id.h"
+#include "runtime/shim/spec/host_facts.h"
 #include "runtime/shim/volume_reader.h"
 
 #include <gtest/gtest.h>
@@ -25,6 +26,20 @@ TEST(MountInfoTest, ReadsPointsAndRoots) {
   EXPECT_EQ(mounts[0].point, "/a b");
   EXPECT_EQ(mounts[0].filesystem, "ext3");
   EXPECT_EQ(mounts[1].point, "/proc");
+}
+
+TEST(HostFactsTest, KnowsWhatIsMountedBelow) {
+  const std::filesystem::path link = std::filesystem::temp_directory_path() / "farlet-mounts-below";
+  std::error_code ignored;
+  std::filesystem::remove(link, ignored);
+  std::filesystem::create_symlink("/", link);
+  const RealHostFacts facts;
+  EXPECT_TRUE(facts.HasMountsBelow("/"));
+  EXPECT_TRUE(facts.HasMountsBelow(link));
+  EXPECT_FALSE(facts.HasMountsBelow("/proc/self"));
+  EXPECT_FALSE(facts.HasMountsBelow("/proc/self/cmdline"));
+  EXPECT_FALSE(facts.HasMountsBelow("/missing"));
+  std::filesystem::remove(link);
 }
 
 TEST(CgroupTest, UnderstandsBothDrivers) {

@@ -10,12 +10,15 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace farlet::shim {
 namespace {
 
 using nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A host that has only what it is told.
@@ -35,6 +38,10 @@ class FakeFacts final : public HostFacts {
       return NotFound("no mount point");
     }
     return found->second;
+  }
+
+  bool HasMountsBelow(const std::filesystem::path& path) const override {
+    return mounts_below.contains(path.string());
   }
 
   void Folder(const std::string& path, mode_t mode = 0755, gid_t gid = 0) {
@@ -60,6 +67,7 @@ class FakeFacts final : public HostFacts {
 
   std::map<std::string, PathFacts> paths;
   std::map<std::string, std::string> roots;
+  std::set<std::string> mounts_below;
 };
 
 FakeFacts PodHost() {
@@ -176,6 +184,36 @@ TEST(ContainerSpecTest, RefusesWhatIsTheHosts) {
   spec = Minimal();
   spec["linux"]["devices"] = {{{"path", "/dev/sda"}, {"type", "b"}, {"major", 8}, {"minor", 0}}};
   EXPECT_THAT(Refusal(spec), HasSubstr("privileged_without_host_devices"));
+}
+
+std::vector<std::string> Options(const ContainerPlan& plan) {
+  const auto& options = plan.request.mounts(0).options();
+  return {options.begin(), options.end()};
+}
+
+TEST(ContainerSpecTest, ReadOnlyEndsWhereSomethingElseIsMounted) {
+  FakeFacts facts = PodHost();
+  const auto translate = [&](const json& options) {
+    json spec = Minimal();
+    spec["mounts"] = {{{"destination", "/d"}, {"source", "/data"}, {"options", options}}};
+    return *TranslateContainer(Parse(spec), "c1", facts);
+  };
+  ContainerPlan plan = translate({"rbind", "ro"});
+  EXPECT_THAT(Options(plan), ElementsAre("rbind", "ro"));
+  EXPECT_EQ(plan.shares[0].readonly, true);
+  EXPECT_EQ(plan.shares[0].writable_below, false);
+  facts.mounts_below.insert("/data");
+  plan = translate({"rbind", "ro"});
+  EXPECT_THAT(Options(plan), ElementsAre("rbind"));
+  EXPECT_EQ(plan.shares[0].readonly, true);
+  EXPECT_EQ(plan.shares[0].writable_below, true);
+  plan = translate({"rbind", "rro"});
+  EXPECT_THAT(Options(plan), ElementsAre("rbind", "rro"));
+  EXPECT_EQ(plan.shares[0].readonly, true);
+  EXPECT_EQ(plan.shares[0].writable_below, false);
+  plan = translate({"rbind"});
+  EXPECT_EQ(plan.shares[0].readonly, false);
+  EXPECT_EQ(plan.shares[0].writable_below, false);
 }
 
 TEST(ContainerSpecTest, JoinsThePodsPidNamespace) {
