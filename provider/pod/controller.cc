@@ -13,9 +13,10 @@ namespace {
 // The key of what is not about one pod.
 const std::string kHousekeeping;
 
+// More at once only wait for the kernel's locks: beside them others' containers are made and started.
 int SandboxCreations(int configured) {
   return configured > 0 ? configured
-                        : 2 * std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+                        : std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace
