@@ -13,7 +13,8 @@ namespace {
 // The key of what is not about one pod.
 const std::string kHousekeeping;
 
-// More at once only wait for the kernel's locks: beside them others' containers are made and started.
+// More at once only wait for the kernel's locks: beside them others' containers are made and
+// started.
 int SandboxCreations(int configured) {
   return configured > 0 ? configured
                         : std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
