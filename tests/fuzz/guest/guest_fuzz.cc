@@ -37,11 +37,11 @@ namespace {
 
 namespace task = containerd::task::v2;
 namespace fs = std::filesystem;
-using std::chrono_literals::operator""us;
 
 constexpr size_t kMaxError = 4096;
 // Until nothing more is expected to happen: the pool's steps take microseconds.
 constexpr int kQuietRounds = 5;
+constexpr std::chrono::microseconds kPause{20};
 
 // The bundles that containerd would have made; the same for all runs.
 struct Bundles {
@@ -217,7 +217,7 @@ class Fuzzed {
       if (guest_.Answer() || ran) {
         quiet = -1;
       } else {
-        std::this_thread::sleep_for(20us);
+        std::this_thread::sleep_for(kPause);
       }
     }
   }

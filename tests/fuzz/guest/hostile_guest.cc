@@ -8,9 +8,9 @@
 namespace farlet::shim {
 namespace {
 
-enum How : unsigned { kPayload, kError, kNothing, kBytes };
+enum How : int { kPayload, kError, kNothing, kBytes };
 
-constexpr unsigned kHows = 4;
+constexpr int kHows = 4;
 constexpr int kCodes = 17;  // of gRPC
 // The shim asks for events again and again.
 constexpr int kMaxAnswers = 300;
@@ -34,7 +34,7 @@ void HostileGuest::AnswerOne(uint32_t stream) {
     SendResponse(stream, 0, "");
     return;
   }
-  const auto how = static_cast<unsigned char>(input_[0]);
+  const int how = static_cast<unsigned char>(input_[0]);
   const std::string_view bytes = input_.substr(2, static_cast<unsigned char>(input_[1]));
   input_.remove_prefix(2 + bytes.size());
   switch (how % kHows) {
