@@ -122,6 +122,9 @@ suite_microvm() { run_pytest "$1" -m microvm --runtime-handler "$HANDLER"; }
 
 # The chart comes to a cluster that is up, as on a user's.
 suite_chart() {
+  cluster_env
+  # That of the tests of profiles, which Helm would not take over.
+  "$KUBECTL" delete crd fargateprofiles.farlet.dev --ignore-not-found --wait
   cluster_up
   run_pytest "$1" -m chart --runtime-handler "$HANDLER"
 }
