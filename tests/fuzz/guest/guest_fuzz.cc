@@ -17,9 +17,9 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -39,9 +39,6 @@ namespace task = containerd::task::v2;
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxError = 4096;
-// Until nothing more is expected to happen: the pool's steps take microseconds.
-constexpr int kQuietRounds = 5;
-constexpr std::chrono::microseconds kPause{20};
 
 // The bundles that containerd would have made; the same for all runs.
 struct Bundles {
@@ -210,15 +207,16 @@ class Fuzzed {
     Settle();
   }
 
-  // Until nothing has happened for a while.
+  // Until nothing more happens: what the pool was given before the marker is done behind it.
   void Settle() {
-    for (int quiet = 0; quiet < kQuietRounds; ++quiet) {
-      const bool ran = threads_.io.poll() > 0;
-      if (guest_.Answer() || ran) {
-        quiet = -1;
-      } else {
-        std::this_thread::sleep_for(kPause);
-      }
+    bool moved = true;
+    while (moved) {
+      moved = threads_.io.poll() > 0;
+      moved = guest_.Answer() || moved;
+      std::promise<void> done;
+      boost::asio::post(pool_, [&done] { done.set_value(); });
+      done.get_future().wait();
+      moved = threads_.io.poll() > 0 || moved;
     }
   }
 
