@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-parent", options.cgroup_parent)->capture_default_str();
   app.add_option("--log-dir", options.log_folder)->capture_default_str();
   app.add_flag("--host-network", options.host_network, "without CNI");
-  app.add_option("--command", options.command, "of the container; the last option");
+  app.add_option("--command", options.command, "of the container, a word each time");
   app.add_flag("--await-output", options.await_output, "a pod is started when it has written");
   app.add_option("--grace", grace, "of a removal, seconds")->capture_default_str();
   app.add_flag("--hold", hold, "say \"started\" on stderr, and go on at the end of stdin");
