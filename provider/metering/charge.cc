@@ -1,5 +1,7 @@
 #include "provider/metering/charge.h"
 
+#include "provider/metering/json_fields.h"
+
 #include <algorithm>
 
 namespace farlet::metering {
@@ -41,6 +43,22 @@ Charge ChargeBefore(const PodRun& run, WallTime until, WallTime now) {
 
 Charge ChargeOf(const PodRun& run, WallTime now) {
   return ChargeFor(run, BilledSeconds(run, now));
+}
+
+void ChargeToJson(const Charge& charge, Json& json) {
+  json["milliCpuSeconds"] = charge.usage.milli_cpu_seconds;
+  json["mebibyteSeconds"] = charge.usage.mebibyte_seconds;
+  json["storageGibSeconds"] = charge.usage.storage_gib_seconds;
+  json["cost"] = charge.cost;
+}
+
+Result<Charge> ChargeFromJson(const Json& json, int64_t most) {
+  Charge charge;
+  FARLET_ASSIGN(charge.usage.milli_cpu_seconds, NumberAt(json, "milliCpuSeconds", most));
+  FARLET_ASSIGN(charge.usage.mebibyte_seconds, NumberAt(json, "mebibyteSeconds", most));
+  FARLET_ASSIGN(charge.usage.storage_gib_seconds, NumberAt(json, "storageGibSeconds", most));
+  FARLET_ASSIGN(charge.cost, NumberAt(json, "cost", most));
+  return charge;
 }
 
 Group GroupOf(const PodRun& run) {

@@ -30,6 +30,10 @@ Charge ChargeOf(const PodRun& run, WallTime now);
 // The whole seconds that ChargeOf() counts.
 seconds BilledSeconds(const PodRun& run, WallTime now);
 
+// As members of `json`. Reading: each is from 0 to `most`.
+void ChargeToJson(const Charge& charge, nlohmann::json& json);
+Result<Charge> ChargeFromJson(const nlohmann::json& json, int64_t most);
+
 // Whose charges are summed up.
 struct Group {
   std::string object_namespace;

@@ -49,14 +49,12 @@ void ApplyGone(const std::string& uid, LedgerState& state) {
 }
 
 Json FoldedToJson(const FoldedKey& key, const Folded& folded) {
-  return {{"namespace", key.group.object_namespace},
-          {"profile", key.group.profile},
-          {"day", key.day.time_since_epoch().count()},
-          {"pods", folded.pods},
-          {"milliCpuSeconds", folded.charge.usage.milli_cpu_seconds},
-          {"mebibyteSeconds", folded.charge.usage.mebibyte_seconds},
-          {"storageGibSeconds", folded.charge.usage.storage_gib_seconds},
-          {"cost", folded.charge.cost}};
+  Json json = {{"namespace", key.group.object_namespace},
+               {"profile", key.group.profile},
+               {"day", key.day.time_since_epoch().count()},
+               {"pods", folded.pods}};
+  ChargeToJson(folded.charge, json);
+  return json;
 }
 
 Status AddFolded(const Json& json, LedgerState& state) {
@@ -66,16 +64,12 @@ Status AddFolded(const Json& json, LedgerState& state) {
   }
   FoldedKey key;
   Folded folded;
-  fargate::Usage& usage = folded.charge.usage;
   FARLET_ASSIGN(key.group.object_namespace, TextAt(json, "namespace"));
   FARLET_ASSIGN(key.group.profile, TextAt(json, "profile"));
   FARLET_ASSIGN(const int64_t day, NumberAt(json, "day", kMostDays));
   key.day = Day(std::chrono::days(day));
   FARLET_ASSIGN(folded.pods, NumberAt(json, "pods", kMost));
-  FARLET_ASSIGN(usage.milli_cpu_seconds, NumberAt(json, "milliCpuSeconds", kMost));
-  FARLET_ASSIGN(usage.mebibyte_seconds, NumberAt(json, "mebibyteSeconds", kMost));
-  FARLET_ASSIGN(usage.storage_gib_seconds, NumberAt(json, "storageGibSeconds", kMost));
-  FARLET_ASSIGN(folded.charge.cost, NumberAt(json, "cost", kMost));
+  FARLET_ASSIGN(folded.charge, ChargeFromJson(json, kMost));
   state.folded[key] = folded;
   return {};
 }

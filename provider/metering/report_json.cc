@@ -10,22 +10,6 @@ namespace {
 constexpr int64_t kMost = int64_t{1} << 60;
 constexpr size_t kMostLines = 100'000;
 
-void AddCharge(const Charge& charge, Json& json) {
-  json["milliCpuSeconds"] = charge.usage.milli_cpu_seconds;
-  json["mebibyteSeconds"] = charge.usage.mebibyte_seconds;
-  json["storageGibSeconds"] = charge.usage.storage_gib_seconds;
-  json["cost"] = charge.cost;
-}
-
-Result<Charge> ChargeFrom(const Json& json) {
-  Charge charge;
-  FARLET_ASSIGN(charge.usage.milli_cpu_seconds, NumberAt(json, "milliCpuSeconds", kMost));
-  FARLET_ASSIGN(charge.usage.mebibyte_seconds, NumberAt(json, "mebibyteSeconds", kMost));
-  FARLET_ASSIGN(charge.usage.storage_gib_seconds, NumberAt(json, "storageGibSeconds", kMost));
-  FARLET_ASSIGN(charge.cost, NumberAt(json, "cost", kMost));
-  return charge;
-}
-
 Status ReadTotal(const Json& json, Report& report) {
   if (!json.is_object()) {
     return InvalidArgument("must be an object");
@@ -36,7 +20,7 @@ Status ReadTotal(const Json& json, Report& report) {
   FARLET_ASSIGN(group.profile, TextAt(json, "profile"));
   FARLET_ASSIGN(total.pods, NumberAt(json, "pods", kMost));
   FARLET_ASSIGN(total.running, NumberAt(json, "running", kMost));
-  FARLET_ASSIGN(total.charge, ChargeFrom(json));
+  FARLET_ASSIGN(total.charge, ChargeFromJson(json, kMost));
   report.totals[group] += total;
   return {};
 }
@@ -49,7 +33,7 @@ Status ReadPod(const Json& json, Report& report) {
   FARLET_ASSIGN(line.run, PodRunFromJson(json["run"]));
   FARLET_ASSIGN(const int64_t billed, NumberAt(json, "billedSeconds", kMost));
   line.billed = seconds(billed);
-  FARLET_ASSIGN(line.charge, ChargeFrom(json));
+  FARLET_ASSIGN(line.charge, ChargeFromJson(json, kMost));
   report.pods.push_back(std::move(line));
   return {};
 }
@@ -88,13 +72,13 @@ Json ReportToJson(const Report& report) {
                  {"profile", group.profile},
                  {"pods", total.pods},
                  {"running", total.running}};
-    AddCharge(total.charge, item);
+    ChargeToJson(total.charge, item);
     totals.push_back(std::move(item));
   }
   Json pods = Json::array();
   for (const PodLine& line : report.pods) {
     Json item = {{"run", PodRunToJson(line.run)}, {"billedSeconds", line.billed.count()}};
-    AddCharge(line.charge, item);
+    ChargeToJson(line.charge, item);
     pods.push_back(std::move(item));
   }
   return {{"kind", "CostReport"},
