@@ -1,37 +1,26 @@
 #pragma once
 
 #include "runtime/base/result.h"
+#include "runtime/base/timer.h"
 
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
-#include <thread>
-#include <vector>
 
 namespace farlet::bench {
 
-// Tells when something is in a container's log file, to within a few milliseconds. Thread safe.
+// Tells when something is in a container's log file, to within a few milliseconds. Thread safe;
+// outlives what it awaits.
 class FirstOutput {
  public:
-  FirstOutput();
-  ~FirstOutput();
-
-  FirstOutput(const FirstOutput&) = delete;
-  FirstOutput& operator=(const FirstOutput&) = delete;
+  FirstOutput() : timers_(clock_) {}
 
   // `done` is called on a thread of its own; with kDeadlineExceeded when nothing comes in a minute.
-  void Await(std::filesystem::path log, StatusCallback done);
+  void Await(const std::filesystem::path& log, StatusCallback done);
 
  private:
-  struct Awaited;
+  void Look(const std::filesystem::path& log, SteadyTime until, const StatusCallback& done);
 
-  void Run();
-
-  std::mutex mutex_;  // guards all below but the thread
-  std::condition_variable changed_;
-  std::vector<Awaited> awaited_;
-  bool ended_ = false;
-  std::thread thread_;
+  RealClock clock_;
+  TimerService timers_;
 };
 
 }  // namespace farlet::bench
