@@ -100,16 +100,7 @@ build_critest_images() {
 }
 
 ensure_critest_images() {
-  local dir
-  dir=$(critest_images_dir)
-  if [[ -d $dir ]]; then
-    detail "in the cache ($dir)"
-    return
-  fi
-  (
-    flock 9
-    [[ -d $dir ]] || run_logged "building the suite's images" "$FARLET_CACHE/log/images-critest.log" build_critest_images "$dir"
-  ) 9>"$FARLET_CACHE/images.lock"
+  ensure_in_cache "$(critest_images_dir)" "building the suite's images" images-critest.log build_critest_images
 }
 
 # add_critest_images: into the storage of the cluster's registry. Both hold files by their content's name, so one

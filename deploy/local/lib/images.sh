@@ -111,9 +111,9 @@ build_images() {
   mv "$work" "$target"
 }
 
-ensure_images() {
-  local dir
-  dir=$(images_dir)
+# ensure_in_cache DIR WHAT LOG BUILDER: BUILDER makes DIR unless it is there; one build at a time, whoever asks.
+ensure_in_cache() {
+  local dir=$1 what=$2 log=$FARLET_CACHE/log/$3 builder=$4
   if [[ -d $dir ]]; then
     detail "in the cache ($dir)"
     return
@@ -121,6 +121,8 @@ ensure_images() {
   mkdir -p "$FARLET_CACHE/log" "$FARLET_CACHE/images"
   (
     flock 9
-    [[ -d $dir ]] || run_logged "building the images" "$FARLET_CACHE/log/images.log" build_images "$dir"
+    [[ -d $dir ]] || run_logged "$what" "$log" "$builder" "$dir"
   ) 9>"$FARLET_CACHE/images.lock"
 }
+
+ensure_images() { ensure_in_cache "$(images_dir)" "building the images" images.log build_images; }
