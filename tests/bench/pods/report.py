@@ -56,6 +56,9 @@ class Report:
                     rows.append(
                         f"| {pods} | {label if key == 'total' else f'{phase}: {label}'} | " + " | ".join(cells) + " |"
                     )
+            if (pods, "floor", phase) in self.rounds:
+                cells = [self._times_the_floor(pods, who, phase) for who in self._columns]
+                rows.append(f"| {pods} | {verb}, times the floor | " + " | ".join(cells) + " |")
         for key, label, form in (
             ("cpu_percent", "idle: agent CPU, % of a core", "{:.2f}"),
             ("rss_mib", "idle: agent RSS, MiB", "{:.0f}"),
@@ -79,6 +82,15 @@ class Report:
         if key == "total" and len(rounds) > 1:
             text += f" ({spread(rounds, key)})"
         return text
+
+    def _times_the_floor(self, pods: int, who: str, phase: str) -> str:
+        """Each burst by the floor of the same round: a machine that is slow for a while is slow for both."""
+        pairs = zip(self.rounds.get((pods, who, phase), []), self.rounds[pods, "floor", phase])
+        ratios = [{"ratio": each["total"] / floor["total"]} for each, floor in pairs]
+        if who == "floor" or not ratios:
+            return "–"
+        text = f"{middle(ratios, 'ratio'):.2f}"
+        return text + (f" ({spread(ratios, 'ratio')})" if len(ratios) > 1 else "")
 
     def _request_table(self) -> str:
         who = [each for each in self._columns if any(key[1] == each for key in self.requests)]
