@@ -247,8 +247,9 @@ Status Agent::Impl::Start() {
   MakeRuntime();
   MakeNode();
   MakePods();
-  api_ = std::make_unique<KubeletApi>(config_, ip_, clock_, timers_, identity_->client(), *pods_,
-                                      *runtime_, *cache_, *ledger_);
+  const HandlerDependencies answers{
+      .pods = *pods_, .runtime = *runtime_, .cache = *cache_, .clock = clock_, .ledger = *ledger_};
+  api_ = std::make_unique<KubeletApi>(config_, ip_, answers, timers_, identity_->client());
   health_->Start();
   images_->Start();
   node_->Start();

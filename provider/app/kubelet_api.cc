@@ -1,6 +1,5 @@
 #include "provider/app/kubelet_api.h"
 
-#include "provider/app/kubelet_handlers.h"
 #include "provider/server/api_review.h"
 #include "runtime/base/backoff.h"
 #include "runtime/base/file.h"
@@ -96,24 +95,17 @@ class KubeletApi::Listener : public std::enable_shared_from_this<Listener> {
 
 KubeletApi::KubeletApi(const NodeConfig& config,
                        const std::string& ip,
-                       const Clock& clock,
+                       const HandlerDependencies& answers,
                        TimerService& timers,
-                       kube::Client& client,
-                       pod::PodController& pods,
-                       cri::Client& runtime,
-                       cri::RuntimeCache& cache,
-                       const metering::Ledger& ledger)
+                       kube::Client& client)
     : config_(config),
-      server_(
-          OptionsOf(config),
-          MakeKubeletHandlers(
-              {.pods = pods, .runtime = runtime, .cache = cache, .clock = clock, .ledger = ledger},
-              config),
-          server::MakeTokenReview(client),
-          server::MakeSubjectAccessReview(client, config.node_name),
-          clock),
+      server_(OptionsOf(config),
+              MakeKubeletHandlers(answers, config),
+              server::MakeTokenReview(client),
+              server::MakeSubjectAccessReview(client, config.node_name),
+              answers.clock),
       certificate_(
-          clock,
+          answers.clock,
           timers,
           {.node_name = config.node_name,
            .ips = {ip},
@@ -129,17 +121,16 @@ KubeletApi::KubeletApi(const NodeConfig& config,
       listener_(std::make_shared<Listener>(server_, timers, config.healthz_port != 0)) {
   const server::LogRotationHooks hooks{
       .running_logs =
-          [&cache, node = config.node_name](Callback<std::vector<server::RunningLog>> done) {
-            done(RunningLogs(cache, node));
-          },
+          [&cache = answers.cache, node = config.node_name](
+              Callback<std::vector<server::RunningLog>> done) { done(RunningLogs(cache, node)); },
       .reopen =
-          [&runtime](const std::string& id, StatusCallback done) {
+          [&runtime = answers.runtime](const std::string& id, StatusCallback done) {
             runtime.ReopenContainerLog(cri::ContainerId{id}, std::move(done));
           }};
   rotation_ = std::make_unique<server::LogRotation>(
       server::LogRotationOptions{.max_bytes = config.container_log_max_size.value(),
                                  .max_files = static_cast<int>(config.container_log_max_files)},
-      hooks, clock);
+      hooks, answers.clock);
 }
 
 KubeletApi::~KubeletApi() {

@@ -2,14 +2,11 @@
 
 #include "kube/client/client.h"
 #include "provider/app/config.h"
-#include "provider/metering/ledger.h"
+#include "provider/app/kubelet_handlers.h"
 #include "provider/node/serving_certificate.h"
-#include "provider/pod/controller.h"
 #include "provider/server/log_rotation.h"
 #include "provider/server/server.h"
 #include "runtime/base/timer.h"
-#include "runtime/cri/client.h"
-#include "runtime/cri/runtime_cache.h"
 
 #include <memory>
 #include <string>
@@ -20,16 +17,12 @@ namespace farlet::app {
 // its listeners, which are tried again while the port is taken, and the rotation of container logs.
 class KubeletApi {
  public:
-  // Everything outlives it.
+  // Everything outlives it. `ip` is the node's.
   KubeletApi(const NodeConfig& config,
              const std::string& ip,
-             const Clock& clock,
+             const HandlerDependencies& answers,
              TimerService& timers,
-             kube::Client& client,
-             pod::PodController& pods,
-             cri::Client& runtime,
-             cri::RuntimeCache& cache,
-             const metering::Ledger& ledger);
+             kube::Client& client);
   ~KubeletApi();
 
   KubeletApi(const KubeletApi&) = delete;
