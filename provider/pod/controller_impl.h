@@ -114,7 +114,7 @@ class PodController::Impl {
                                                 const Facts& facts,
                                                 const kube::Container& container,
                                                 const StartContainer& action);
-  // Pods that start go before what can be said later.
+  // Pods that start or end in numbers go before what can be said later.
   void NoteCrowd();
   // What the runtime calls the way in which this pod is to run.
   Result<std::string> HandlerOf(const kube::Pod& pod, const NodeContext& node) const;
@@ -140,6 +140,8 @@ class PodController::Impl {
   const std::shared_ptr<Mailroom> mail_;
   const std::shared_ptr<ConcurrencyLimiter> creations_;
   const std::shared_ptr<ConcurrencyLimiter> removals_;
+  // Containers and sandboxes that are being stopped.
+  const std::shared_ptr<std::atomic<int>> stops_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<bool> open_{false};
   std::atomic<SteadyTime::rep> last_activity_{0};
   bool started_ = false;

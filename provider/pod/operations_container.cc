@@ -222,14 +222,19 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const KillContain
     RefreshThen(record.uid, operation, true);
     return;
   }
+  ++*stops_;
+  NoteCrowd();
   if (!record.stopping.contains(action.id)) {
     events_.Normal(*record.pod, action.container, "Killing", action.message);
   }
   record.stopping[action.id] = deps_.clock.Now() + action.grace;
   deps_.runtime.StopContainer(
       action.id, action.grace,
-      [this, mail = mail_, uid = record.uid, operation, id = action.id](const Status& result) {
+      [this, mail = mail_, stops = stops_, uid = record.uid, operation,
+       id = action.id](const Status& result) {
+        --*stops;
         mail->Post(uid, [this, operation, id, result](PodRecord& to) {
+          NoteCrowd();
           to.stopping.erase(id);
           if (result) {
             to.stopped.insert(id);

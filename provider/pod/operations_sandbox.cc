@@ -8,6 +8,9 @@
 namespace farlet::pod {
 namespace {
 
+// From so many stops at once on, a statement about each can wait.
+constexpr int kManyStops = 8;
+
 // Another call made it before: an agent that died, or one of ours whose answer was lost.
 bool IsNameTaken(const Error& error) {
   return error.code == Code::kAlreadyExists ||
@@ -117,7 +120,7 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const Creat
 }
 
 void PodController::Impl::NoteCrowd() {
-  const bool crowded = creations_->crowded();
+  const bool crowded = creations_->crowded() || *stops_ >= kManyStops;
   writer_->SetCrowded(crowded);
   deps_.recorder.SetResting(crowded);
 }
@@ -154,13 +157,17 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const StopS
       stopped = AsStopped(status);
     }
   }
+  ++*stops_;
+  NoteCrowd();
   deps_.runtime.StopPodSandbox(
-      action.id, [this, mail = mail_, cache = &deps_.cache, uid = record.uid, action,
-                  stopped](const Status& result) {
+      action.id, [this, mail = mail_, cache = &deps_.cache, stops = stops_, uid = record.uid,
+                  action, stopped](const Status& result) {
+        --*stops;
         if (result && stopped) {
           mail->WhileOpen([&] { cache->NoteSandbox(uid, *stopped); });
         }
         mail->Post(uid, [this, action, result](PodRecord& to) {
+          NoteCrowd();
           if (result) {
             to.stopped_sandboxes.insert(action.id);
             to.operations.Succeed(OperationName(action));

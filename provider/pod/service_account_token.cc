@@ -23,6 +23,9 @@ using Json = nlohmann::json;
 constexpr seconds kMaxAge = std::chrono::hours(24);
 constexpr double kMaxJitterSeconds = 10;
 constexpr seconds kMinLife{1};
+// An API server that has told us of a pod may yet have to hear of it in its authorizer: asked at
+// once it refuses, the more often the more pods there are. The sandbox takes longer than this.
+constexpr milliseconds kFirstAsk{50};
 // Begins within kube::kAuthorizerLag.
 constexpr BackoffPolicy kRetry{.initial = milliseconds(100), .max = seconds(60)};
 
@@ -90,24 +93,16 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
   Result<TokenValue> Get(const kube::Pod& pod,
                          const kube::ServiceAccountTokenProjection& projection) {
     const TokenKey key{pod.meta.uid, projection.audience, projection.expiration.count()};
-    uint64_t start = 0;
-    Result<TokenValue> answer = Unavailable("token is being requested");
-    {
-      const std::lock_guard lock(mutex_);
-      auto [found, added] = entries_.try_emplace(key);
-      Entry& entry = found->second;
-      if (added) {
-        entry.request = MakeRequest(pod, projection);
-        entry.wanted = projection.expiration;
-        entry.asked_since = clock_.Now();
-        start = BeginLocked(entry);
-      }
-      answer = AnswerLocked(entry);
+    const std::lock_guard lock(mutex_);
+    auto [found, added] = entries_.try_emplace(key);
+    Entry& entry = found->second;
+    if (added) {
+      entry.request = MakeRequest(pod, projection);
+      entry.wanted = projection.expiration;
+      entry.asked_since = clock_.Now();
+      ScheduleLocked(key, entry, kFirstAsk);
     }
-    if (start != 0) {
-      Send(key, start);
-    }
-    return answer;
+    return AnswerLocked(entry);
   }
 
   void Forget(const std::string& uid) {
@@ -143,11 +138,6 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
     uint64_t attempt = 0;
     TimerService::Id timer = 0;
   };
-
-  uint64_t BeginLocked(Entry& entry) {
-    entry.attempt = ++attempts_;
-    return entry.attempt;
-  }
 
   void CancelTimer(Entry& entry) {
     if (entry.timer != 0) {
@@ -257,7 +247,7 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
         return;
       }
       found->second.timer = 0;
-      attempt = BeginLocked(found->second);
+      attempt = found->second.attempt = ++attempts_;
     }
     Send(key, attempt);
   }

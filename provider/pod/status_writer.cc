@@ -79,6 +79,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     uint64_t known_version = 0;
     bool wanted = false;  // the update has not been accepted yet
     bool in_flight = false;
+    SteadyTime since;  // something has been wanted
     SteadyTime due;
     std::optional<Order> ready;
     Backoff backoff;
@@ -132,11 +133,12 @@ void StatusWriter::Impl::Submit(StatusUpdate update) {
       entry.known_version = version;
     }
     const bool repeated = entry.wanted && entry.update.urgency >= update.urgency;
-    const milliseconds soon = crowded_ ? options_.soon_when_crowded : options_.soon;
-    const SteadyTime due =
-        clock_.Now() + (update.urgency == Urgency::kSoon ? soon : milliseconds(0));
+    const SteadyTime now = clock_.Now();
+    const SteadyTime due = update.urgency == Urgency::kSoon ? now + options_.soon : now;
     // A pod that changes all the time is written every so often nevertheless.
-    entry.due = entry.wanted && !entry.in_flight ? std::min(entry.due, due) : due;
+    const bool more = entry.wanted && !entry.in_flight;
+    entry.since = more ? entry.since : now;
+    entry.due = more ? std::min(entry.due, due) : due;
     entry.update = std::move(update);
     const bool differs =
         StatusPatch(uid, entry.known, entry.update.status).has_value() || entry.update.then_delete;
@@ -184,7 +186,11 @@ void StatusWriter::Impl::Wake(const std::string& uid) {
         found->second.ready || found->second.due > clock_.Now()) {
       return;
     }
-    Schedule(uid, found->second);
+    Entry& entry = found->second;
+    if (entry.update.urgency == Urgency::kSoon && crowded_) {
+      entry.due = std::max(entry.due, entry.since + options_.soon_when_crowded);
+    }
+    Schedule(uid, entry);
   }
   Pump();
 }

@@ -81,7 +81,7 @@ class StatusWriter {
 
   void Submit(StatusUpdate update);
   void Forget(const std::string& uid);
-  // While many pods start, kSoon waits longer: what it would say is overtaken, and costs the pods
+  // While many pods start or end, kSoon waits longer: what it would say is overtaken, and costs them
   // time.
   void SetCrowded(bool crowded);
 

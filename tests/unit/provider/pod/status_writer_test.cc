@@ -127,6 +127,18 @@ TEST_F(StatusWriterTest, StatusOnTheWayWaitsLongerWhileManyPodsStart) {
   EXPECT_TRUE(Eventually([&] { return Reports(Kind::kAccepted) == 1; }));
 }
 
+TEST_F(StatusWriterTest, StatusOnTheWayWaitsForACrowdThatCameLater) {
+  StatusUpdate early = Update("a", "Pending", Urgency::kSoon);
+  early.status["message"] = "x";
+  writer_.Submit(early);
+  api_.Advance(seconds(1));
+  writer_.SetCrowded(true);
+  api_.Advance(milliseconds(8999));
+  EXPECT_EQ(Patches(), 0);
+  api_.Advance(milliseconds(1));
+  EXPECT_TRUE(Eventually([&] { return Reports(Kind::kAccepted) == 1; }));
+}
+
 TEST_F(StatusWriterTest, RetriesForEverAndTheNewestWins) {
   api_.api.InjectFault({.verb = "PATCH", .times = 3, .status = 500});
   writer_.Submit(Update("a", "Running", Urgency::kNow));
