@@ -35,7 +35,9 @@ inline constexpr seconds kAuthorizerLag{2};
 
 struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;
-  std::string precondition_uid;  // empty: none
+  // Empty: none. 409 when the object is another one, or has changed since.
+  std::string precondition_uid;
+  std::string precondition_resource_version;
 };
 
 // A running watch; destroying it ends the stream, after which no handler runs any more. Not to be

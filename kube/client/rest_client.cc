@@ -81,7 +81,10 @@ class RestClient final : public Client {
       body["gracePeriodSeconds"] = *what.grace_period_seconds;
     }
     if (!what.precondition_uid.empty()) {
-      body["preconditions"] = {{"uid", what.precondition_uid}};
+      body["preconditions"]["uid"] = what.precondition_uid;
+    }
+    if (!what.precondition_resource_version.empty()) {
+      body["preconditions"]["resourceVersion"] = what.precondition_resource_version;
     }
     StartWithBody("DELETE", path, kJson, Serialize(body), options, std::move(done));
   }

@@ -307,11 +307,13 @@ class ListWatch::Impl : public std::enable_shared_from_this<ListWatch::Impl> {
     return found != options_.query.end() ? found->second : std::string();
   }
 
-  // Says the first failure and then one a minute.
+  // Says the first failure and then one a minute, unless it is one to be expected.
   void Failed(const char* what, const Error& error) {
     ++failures_;
     const SteadyTime now = clock_.Now();
-    if (failures_ == 1 || now - last_logged_ >= kLogInterval) {
+    const bool expected =
+        options_.may_be_missing && (error.http_status == 403 || error.http_status == 404);
+    if (failures_ == 1 || (!expected && now - last_logged_ >= kLogInterval)) {
       last_logged_ = now;
       log::Warning(std::string(what) + " failed, trying again", {{"path", options_.path},
                                                                  {"selector", Selector()},

@@ -20,6 +20,8 @@ struct ListWatchOptions {
   // Between failures; started anew by a complete list and by every watch event.
   BackoffPolicy backoff{
       .initial = milliseconds(800), .max = milliseconds(30'000), .factor = 2.0, .jitter = 1.0};
+  // The resource may be unknown (404) or closed (403) to us for good: then that is said once.
+  bool may_be_missing = false;
   // Told of every failed list or watch, on the thread of a handler and between its calls; may be
   // empty. The list-watch itself keeps trying whatever the error is.
   std::function<void(const Error& error)> on_error;

@@ -9,10 +9,9 @@
 #include "provider/app/node_context_of.h"
 #include "provider/app/pod_meter.h"
 #include "provider/app/pod_tokens.h"
+#include "provider/app/profile_check.h"
 #include "provider/app/version.h"
-#include "provider/fargate/admission.h"
 #include "provider/fargate/names.h"
-#include "provider/fargate/profile_file.h"
 #include "provider/node/addresses.h"
 #include "provider/node/capacity.h"
 #include "provider/node/node_agent.h"
@@ -92,7 +91,7 @@ class Agent::Impl {
   TimerService timers_;
   std::string ip_;
   node::HostFacts host_;
-  std::unique_ptr<fargate::FollowedProfiles> profiles_;  // null: no check by profiles
+  std::unique_ptr<ProfileCheck> profiles_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<cri::Client> runtime_;
   std::unique_ptr<cri::RuntimeCache> cache_;
@@ -119,10 +118,7 @@ Status Agent::Impl::Prepare() {
     ip_ = config_.node_ip;
     FARLET_TRY(Annotate(node::CheckNodeIp(ip_), "nodeIP"));
   }
-  if (!config_.profiles.empty()) {
-    FARLET_ASSIGN(profiles_,
-                  Annotate(fargate::FollowedProfiles::Open(config_.profiles, clock_), "profiles"));
-  }
+  FARLET_ASSIGN(profiles_, ProfileCheck::Open(config_, clock_));
   FARLET_ASSIGN(host_, node::ReadHostFacts({.root_dir = config_.root_dir}));
   FARLET_ASSIGN(identity_, Identity::Make(config_, clock_, timers_));
   FARLET_ASSIGN(runtime_, Annotate(cri::ConnectGrpcClient(config_.container_runtime_endpoint),
@@ -133,14 +129,8 @@ Status Agent::Impl::Prepare() {
 std::optional<pod::PodFailure> Agent::Impl::Admit(const kube::Pod& pod,
                                                   const pod::PodList& active,
                                                   const pod::NodeContext& node) const {
-  if (profiles_ != nullptr) {
-    std::string refusal =
-        fargate::RefusalOfBound(*pod.raw, pod.meta.object_namespace, *profiles_->Current(),
-                                {.names = fargate::Names(config_.fargate_prefix),
-                                 .runtime_class = pod.spec.runtime_class_name});
-    if (!refusal.empty()) {
-      return pod::PodFailure{.reason = "UnsupportedPodSpec", .message = std::move(refusal)};
-    }
+  if (std::string refusal = profiles_->Refusal(pod); !refusal.empty()) {
+    return pod::PodFailure{.reason = "UnsupportedPodSpec", .message = std::move(refusal)};
   }
   return pod::Admit(pod, active, node);
 }
@@ -225,6 +215,7 @@ void Agent::Impl::MakePods() {
           .net_prober = *prober_,
           .admission = [this](const kube::Pod& pod, const pod::PodList& active,
                               const pod::NodeContext& node) { return Admit(pod, active, node); },
+          .ready = [this] { return profiles_->ready(); },
           .make_tokens =
               [this](auto changed) {
                 return std::make_unique<PodTokenSource>(identity_->client(), clock_, timers_,
@@ -255,6 +246,7 @@ Status Agent::Impl::Start() {
   node_->Start();
   services_->Start();
   runtime_classes_->Start();
+  profiles_->Start(identity_->client(), timers_);
   pods_->Start();
   meter_->Start([this] { return PresentPods(); });
   FARLET_ASSIGN(events_, cri::FollowEvents(
@@ -274,6 +266,7 @@ void Agent::Impl::Stop() {
   if (pods_ != nullptr) {
     meter_->Stop();
     pods_->Stop();
+    profiles_->Stop();
   }
   if (node_ != nullptr) {
     node_->Stop();

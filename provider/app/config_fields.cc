@@ -167,7 +167,8 @@ std::vector<Field> IdentityFields() {
       {"providerID", "spec.providerID of the node", Shape::kScalar, Text(&NodeConfig::provider_id)},
       {"profiles",
        "Fargate profiles (eksctl's ClusterConfig or FargateProfile objects) by which pods are "
-       "checked once more; followed; empty: no check",
+       "checked once more; followed; empty: the cluster's FargateProfiles, if the node may read "
+       "them",
        Shape::kScalar, Text(&NodeConfig::profiles)},
       {"fargatePrefix", "prefix of AWS's labels, taints and annotations", Shape::kScalar,
        Text(&NodeConfig::fargate_prefix)},

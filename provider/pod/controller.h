@@ -84,6 +84,9 @@ class PodController {
     TimerService& timers;
     NetProber& net_prober;
     Admission admission;  // empty: everything is admitted
+    // Whether `admission` can judge; asked until it is true, and no pod is looked at before. Null:
+    // at once.
+    std::function<bool()> ready = nullptr;
     // Makes the token source; `changed` is to be called when a token has come. Empty: no tokens.
     std::function<std::unique_ptr<PodTokens>(std::function<void(const std::string& uid)> changed)>
         make_tokens;

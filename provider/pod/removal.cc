@@ -158,11 +158,11 @@ void PodController::Impl::OnOrphanAsked(PodRecord& record, const Result<bool>& e
   record.operations.Fail(kConfirmOrphan, deps_.clock.Now());
 }
 
-// Waits for both lists, then looks every so often for what no event tells of.
+// Waits for both lists and the admission, then looks every so often for what no event tells of.
 void PodController::Impl::Housekeeping() {
   WorkQueue& queue = mail_->queue();
   if (!open_) {
-    if (!deps_.cache.Synced() || !informer_->synced()) {
+    if (!deps_.cache.Synced() || !informer_->synced() || (deps_.ready && !deps_.ready())) {
       queue.AddAfter({}, kGatePoll);
       return;
     }

@@ -81,8 +81,8 @@ class StatusWriter {
 
   void Submit(StatusUpdate update);
   void Forget(const std::string& uid);
-  // While many pods start or end, kSoon waits longer: what it would say is overtaken, and costs them
-  // time.
+  // While many pods start or end, kSoon waits longer: what it would say is overtaken, and costs
+  // them time.
   void SetCrowded(bool crowded);
 
  private:

@@ -147,7 +147,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
       if (plan.kind == RoutePlan::Kind::kTell) {
         Tell(*pod, plan.message);
       } else if (plan.kind == RoutePlan::Kind::kRecreate && deletions < kMaxDeletionsAtOnce &&
-                 !deleted_.contains(pod->meta.uid) && !Pausing(plan.owner)) {
+                 !IsDeleted(*pod) && !Pausing(plan.owner)) {
         ++deletions;
         owners_.insert(plan.owner);
         Recreate(*pod, plan);
@@ -157,6 +157,12 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
     if (deletions == kMaxDeletionsAtOnce) {
       LookSoon();
     }
+  }
+
+  // Not if it has changed since: then the deletion has hit nothing.
+  bool IsDeleted(const WaitingPod& pod) const {
+    const auto deleted = deleted_.find(pod.meta.uid);
+    return deleted != deleted_.end() && deleted->second == pod.meta.resource_version;
   }
 
   bool Pausing(const std::string& owner) const {
@@ -183,7 +189,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
       there.insert(pod->meta.uid);
     }
     std::erase_if(told_, [&](const auto& entry) { return !there.contains(entry.first); });
-    std::erase_if(deleted_, [&](const std::string& uid) { return !there.contains(uid); });
+    std::erase_if(deleted_, [&](const auto& entry) { return !there.contains(entry.first); });
     std::erase_if(pauses_, [&](const auto& entry) {
       return clock_.Now() > entry.second.until + options_.longest_pause;
     });
@@ -202,13 +208,15 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
               {{"namespace", pod.meta.object_namespace},
                {"pod", pod.meta.name},
                {"profile", plan.profile}});
-    deleted_.insert(pod.meta.uid);
+    deleted_[pod.meta.uid] = pod.meta.resource_version;
     recorder_.Record(ReferenceTo(pod.meta), kube::EventType::kNormal, "FargateProfile",
                      plan.message);
     client_.Delete(
         kube::ResourcePath("v1", "pods", pod.meta.object_namespace, pod.meta.name),
-        {.precondition_uid = pod.meta.uid}, {}, [name = pod.meta.name](const Result<Json>& answer) {
-          // Not there, or another one of its name: just as well.
+        {.precondition_uid = pod.meta.uid,
+         .precondition_resource_version = pod.meta.resource_version},
+        {}, [name = pod.meta.name](const Result<Json>& answer) {
+          // Not there, another one of its name, or just being bound: just as well.
           if (!answer && answer.error().code != Code::kNotFound &&
               answer.error().http_status != 409) {
             log::Warning("cannot delete a waiting pod", {{"pod", name}, {"error", answer.error()}});
@@ -225,10 +233,10 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
   std::atomic<bool> leading_ = false;
 
   // Look() only.
-  std::map<std::string, std::string> told_;  // pod uid → message
-  std::unordered_set<std::string> deleted_;  // pod uids
-  std::map<std::string, Pause> pauses_;      // by uid of the controller
-  std::unordered_set<std::string> owners_;   // of pods deleted in this look
+  std::map<std::string, std::string> told_;     // pod uid → message
+  std::map<std::string, std::string> deleted_;  // pod uid → resourceVersion
+  std::map<std::string, Pause> pauses_;         // by uid of the controller
+  std::unordered_set<std::string> owners_;      // of pods deleted in this look
 
   std::mutex mutex_;  // guards all below
   bool soon_ = false;

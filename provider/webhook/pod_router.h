@@ -24,8 +24,9 @@ struct PodRouterOptions {
 };
 
 // Sees to the pods that wait for a node although a profile matches them, by fargate::PlanRoute:
-// deletes those that their controller makes anew (with their UID as a precondition), and records an
-// event, once, about the others. Acts only while it leads. Thread safe. Everything outlives it.
+// deletes those that their controller makes anew (unless they have changed in that moment), and
+// records an event, once, about the others. Acts only while it leads. Thread safe. Everything
+// outlives it.
 class PodRouter {
  public:
   PodRouter(kube::Client& client,

@@ -3,6 +3,20 @@
 #include <utility>
 
 namespace farlet::webhook {
+namespace {
+
+kube::ListWatchOptions MakeOptions(std::function<void()> refused) {
+  kube::ListWatchOptions options{.path = std::string(fargate::kProfilePath)};
+  options.may_be_missing = true;
+  options.on_error = [refused = std::move(refused)](const Error& error) {
+    if (error.http_status != 0) {
+      refused();
+    }
+  };
+  return options;
+}
+
+}  // namespace
 
 ProfileStore::ProfileStore(kube::Client& client,
                            const Clock& clock,
@@ -14,7 +28,7 @@ ProfileStore::ProfileStore(kube::Client& client,
       informer_(client,
                 clock,
                 timers,
-                kube::ListWatchOptions{.path = std::string(fargate::kProfilePath)},
+                MakeOptions([this] { refused_ = true; }),
                 [this](const auto& /*before*/, const auto& /*after*/) { Rebuild(); }) {}
 
 void ProfileStore::Start() {
@@ -27,6 +41,10 @@ void ProfileStore::Stop() {
 
 bool ProfileStore::synced() const {
   return informer_.synced();
+}
+
+bool ProfileStore::answered() const {
+  return refused_ || synced();
 }
 
 ProfileStore::Snapshot ProfileStore::Current() const {

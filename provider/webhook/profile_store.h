@@ -6,6 +6,7 @@
 #include "provider/fargate/profile.h"
 #include "runtime/base/timer.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,9 @@ class ProfileStore {
 
   // False until all profiles have been read once; Current() says nothing before.
   bool synced() const;
+  // Whether the API server has said anything: all profiles, or that it has none to show (no such
+  // resource, not allowed).
+  bool answered() const;
   Snapshot Current() const;
 
   // Every profile, also those that break the rules; and what is wrong with one ("": nothing).
@@ -44,6 +48,7 @@ class ProfileStore {
 
   const fargate::ProfileLimits limits_;
   const std::function<void()> changed_;
+  std::atomic<bool> refused_{false};
   mutable std::mutex mutex_;  // guards current_
   Snapshot current_ = std::make_shared<const fargate::ProfileSet>();
   kube::Informer<fargate::Profile> informer_;  // last: stops before the rest goes

@@ -2,15 +2,17 @@
 
 import json
 import platform
+import secrets
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from harness.cluster import REPOSITORY, Cluster
 from harness.kubectl import Kubectl
-from harness.objects import FOREVER, NGINX, container, deployment
+from harness.objects import FOREVER, NGINX, container, deployment, pod
 from harness.pods import Pods
 from harness.waiting import wait_until
 from harness.webhook import COMPUTE_TYPE, PROFILE_LABEL
@@ -18,6 +20,7 @@ from harness.webhook import COMPUTE_TYPE, PROFILE_LABEL
 Json = dict[str, Any]
 pytestmark = [pytest.mark.chart, pytest.mark.farlet_only, pytest.mark.timeout(300)]
 CHART = str(REPOSITORY / "deploy" / "helm" / "farlet")
+RELEASE_NAMESPACE = "farlet-system"
 GIB = 1 << 30
 
 
@@ -73,21 +76,28 @@ def test_the_api_server_takes_what_it_renders(cluster: Cluster, settings: tuple[
     assert len(made) > 5
 
 
-@pytest.fixture
-def profile(cluster: Cluster, namespace: str) -> Iterator[str]:
-    """One for the test's namespace."""
+@contextmanager
+def profiled(cluster: Cluster, name: str, selector: Json) -> Iterator[str]:
     kubectl = Kubectl(cluster)
-    name = f"fp-{namespace}"
     kubectl.apply(
         {
             "apiVersion": "farlet.dev/v1alpha1",
             "kind": "FargateProfile",
             "metadata": {"name": name},
-            "spec": {"selectors": [{"namespace": namespace}]},
+            "spec": {"selectors": [selector]},
         }
     )
-    yield name
-    kubectl("delete", "fargateprofile", name)
+    try:
+        yield name
+    finally:
+        kubectl("delete", "fargateprofile", name)
+
+
+@pytest.fixture
+def profile(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """One for the test's namespace."""
+    with profiled(cluster, f"fp-{namespace}", {"namespace": namespace}) as name:
+        yield name
 
 
 def test_the_release(cluster: Cluster) -> None:
@@ -98,6 +108,38 @@ def test_the_release(cluster: Cluster) -> None:
         made = kubectl.get(kind, "farlet")
         assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
     assert kubectl.get("runtimeclass", "farlet")["scheduling"]["nodeSelector"] == {COMPUTE_TYPE: "fargate"}
+
+
+def test_the_node_checks_what_came_past_the_webhook(cluster: Cluster) -> None:
+    """The release's own namespace is one that the webhook is never asked about."""
+    kubectl = Kubectl(cluster, RELEASE_NAMESPACE)
+    greedy = container("c", FOREVER, securityContext={"capabilities": {"add": ["NET_ADMIN"]}})
+    seen: Json = {}
+
+    def judged(name: str) -> str:
+        seen.update(kubectl.get("pod", name))
+        return seen["status"].get("phase", "") if seen["status"].get("phase") != "Pending" else ""
+
+    def failed() -> bool:
+        """A pod of its own each time: one that runs stays, whatever becomes of profiles."""
+        name = f"past-{secrets.token_hex(3)}"
+        kubectl.create(pod(name, greedy, labels={"app": "past"}, nodeName=cluster.node))
+        try:
+            wait_until(f"the node has judged {name}", lambda: judged(name), 60, 0.2)
+            events = kubectl.list("events") if seen["status"]["phase"] == "Failed" else []
+            seen["told"] = [each["message"] for each in events if each["involvedObject"]["name"] == name]
+            return seen["status"]["phase"] == "Failed"
+        finally:
+            kubectl("delete", "pod", name, "--wait=true", deadline=60)
+
+    with profiled(cluster, "fp-past", {"namespace": RELEASE_NAMESPACE, "labels": {"app": "past"}}):
+        # A node that ran before the chart came finds its CRD within its back-off.
+        wait_until("the node refuses such pods", failed, 120, 0.5)
+    message = "Pod not supported on Fargate: invalid SecurityContext fields: Capabilities added: NET_ADMIN"
+    assert seen["status"]["reason"] == "UnsupportedPodSpec"
+    assert seen["status"]["message"] == f"Pod was rejected: {message}"
+    assert "containerStatuses" not in seen["status"] or "running" not in json.dumps(seen["status"]["containerStatuses"])
+    assert message in seen["told"]
 
 
 def test_fargate_pods_run_in_machines(cluster: Cluster, profile: str, kubectl: Kubectl, pods: Pods) -> None:

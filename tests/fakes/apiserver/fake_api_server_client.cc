@@ -272,6 +272,9 @@ void FakeApiClient::Delete(const std::string& path,
   if (!what.precondition_uid.empty()) {
     body["preconditions"]["uid"] = what.precondition_uid;
   }
+  if (!what.precondition_resource_version.empty()) {
+    body["preconditions"]["resourceVersion"] = what.precondition_resource_version;
+  }
   Call({.verb = "DELETE", .path = path, .body = std::move(body)}, std::move(done));
 }
 

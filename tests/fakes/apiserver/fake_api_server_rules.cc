@@ -340,6 +340,14 @@ ApiReply FakeApiCore::State::Delete(const ApiPath& path, const Json& options) {
                   "Precondition failed: UID in precondition: " + uid +
                       ", UID in object meta: " + Text(object, "/metadata/uid"));
   }
+  const std::string wanted =
+      options.is_object() ? Text(options, "/preconditions/resourceVersion") : "";
+  if (!wanted.empty() && wanted != Text(object, "/metadata/resourceVersion")) {
+    return Refuse(
+        409, "Conflict",
+        "Precondition failed: ResourceVersion in precondition: " + wanted +
+            ", ResourceVersion in object meta: " + Text(object, "/metadata/resourceVersion"));
+  }
   if (path.resource == "pods") {
     return DeletePod(path, std::move(object), options);
   }

@@ -101,6 +101,7 @@ class ControllerTest : public ::testing::Test {
               .timers = timers,
               .net_prober = *net,
               .admission = pod::Admit,
+              .ready = test.ready_,
               .make_tokens = [](const auto&) { return std::make_unique<NoTokens>(); },
               .service_env = {},
               .runtime_handler = [&test](const std::string& name) -> Result<std::string> {
@@ -241,6 +242,7 @@ class ControllerTest : public ::testing::Test {
   pod::PodController::Options options_;
   Status runtime_class_;  // an error: no RuntimeClass can be had
   pod::PodObserver* observer_ = nullptr;
+  std::function<bool()> ready_;  // null: pods are taken up at once
   std::unique_ptr<Agent> agent_;
 };
 

@@ -28,6 +28,19 @@ TEST_F(ControllerLifeTest, RunsAPod) {
                           "Created: Container created", "Started: Container started"));
 }
 
+TEST_F(ControllerLifeTest, WaitsUntilPodsCanBeJudged) {
+  std::atomic<bool> ready = false;
+  ready_ = [&] { return ready.load(); };
+  StartAgent();
+  Put(PodSpec("web"));
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_FALSE(agent_->controller->Synced());
+  EXPECT_EQ(runtime_.Calls("RunPodSandbox"), 0);
+  ready = true;
+  EXPECT_TRUE(WaitReady("web"));
+  StopAgent();
+}
+
 // What a pod costs: the point of the whole.
 TEST_F(ControllerLifeTest, StartsWithFewCalls) {
   options_.status.soon = seconds(5);

@@ -123,6 +123,23 @@ TEST_F(PodRouterTest, OnlyTheLeaderActs) {
   EXPECT_TRUE(GoesAway("web"));
 }
 
+TEST_F(PodRouterTest, APodThatIsBoundInThatMomentStays) {
+  PutPod("web", "ReplicaSet");
+  router_.Start();
+  router_.SetLeading(true);
+  ASSERT_TRUE(Eventually([&] { return harness_.api.OpenWatches() == 1; }));
+  // The scheduler's write, of which the router has not heard.
+  harness_.api.SetSilent(true);
+  Json bound = *harness_.api.Find(PathOf("web"));
+  bound["spec"]["nodeName"] = "n1";
+  harness_.api.Put(PathOf("web"), bound);
+  UseProfile();
+  ASSERT_TRUE(harness_.AdvanceUntil(milliseconds(100),
+                                    [&] { return harness_.api.Requests("DELETE", "pods") > 0; }));
+  EXPECT_TRUE(IsThere("web"));
+  harness_.api.SetSilent(false);
+}
+
 TEST_F(PodRouterTest, SaysAThingOnce) {
   UseProfile();
   PutPod("bare", "");

@@ -43,5 +43,19 @@ TEST(ProfileStoreTest, AProfileThatBreaksTheRulesTakesPartInNothing) {
             "invalid Fargate profile \"eks-x\": name should NOT start with \"eks-\"");
 }
 
+TEST(ProfileStoreTest, WhereNobodyUsesProfilesThereAreNone) {
+  ApiHarness harness;
+  harness.api.InjectFault({.verb = "GET", .times = 1, .status = 404});
+  ProfileStore store(harness.client, harness.clock, harness.timers, {}, nullptr);
+  EXPECT_FALSE(store.answered());
+  store.Start();
+  ASSERT_TRUE(Eventually([&] { return store.answered(); }));
+  EXPECT_FALSE(store.synced());
+  EXPECT_TRUE(store.Current()->all().empty());
+  harness.api.Put(PathOf("a"), {{"spec", {{"selectors", {{{"namespace", "y"}}}}}}});
+  EXPECT_TRUE(harness.AdvanceUntil(seconds(1), [&] { return store.Current()->all().size() == 1; }))
+      << "a resource that comes later is found";
+}
+
 }  // namespace
 }  // namespace farlet::webhook

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
              "container runtime at unix:///run/c.sock is unreachable: connection refused"},
         Case{grpc::StatusCode::DATA_LOSS, "lost", Code::kDataLoss, false, "lost"},
         Case{grpc::StatusCode::UNAUTHENTICATED, "who", Code::kUnauthenticated, false, "who"},
-        Case{static_cast<grpc::StatusCode>(99), "odd", Code::kUnknown, true, "odd"}));
+        Case{static_cast<grpc::StatusCode>(20), "odd", Code::kUnknown, true, "odd"}));
 
 }  // namespace
 }  // namespace farlet::cri
