@@ -83,6 +83,10 @@ Result<Token> ParseToken(const Json& answer, seconds wanted) {
   return token;
 }
 
+Error NoLongerRead() {
+  return Cancelled("service account tokens are no longer read");
+}
+
 }  // namespace
 
 class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
@@ -94,6 +98,9 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
                          const kube::ServiceAccountTokenProjection& projection) {
     const TokenKey key{pod.meta.uid, projection.audience, projection.expiration.count()};
     const std::lock_guard lock(mutex_);
+    if (closed_) {
+      return NoLongerRead();
+    }
     auto [found, added] = entries_.try_emplace(key);
     Entry& entry = found->second;
     if (added) {
@@ -124,6 +131,7 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
     }
     entries_.clear();
     listener_ = nullptr;
+    closed_ = true;
   }
 
  private:
@@ -257,6 +265,7 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
   TimerService& timers_;
   std::mutex mutex_;  // guards all below
   Listener listener_;
+  bool closed_ = false;
   std::map<TokenKey, Entry> entries_;
   uint64_t attempts_ = 0;
   std::minstd_rand random_{std::random_device{}()};
@@ -278,7 +287,7 @@ TokenLookup ServiceAccountTokens::For(std::shared_ptr<const kube::Pod> pod) {
     if (const auto impl = weak.lock()) {
       return impl->Get(*pod, projection);
     }
-    return Cancelled("service account tokens are no longer read");
+    return NoLongerRead();
   };
 }
 
