@@ -24,9 +24,7 @@ void ProfileCheck::Start(kube::Client& client, TimerService& timers) {
 }
 
 void ProfileCheck::Stop() {
-  if (cluster_ != nullptr) {
-    cluster_.reset();
-  }
+  cluster_.reset();
 }
 
 bool ProfileCheck::ready() const {

@@ -25,7 +25,7 @@ class ProfileCheck {
   void Start(kube::Client& client, TimerService& timers);
   void Stop();
 
-  // False while the API server has not said which profiles there are, or that it has none to show:
+  // False while the API server has not said which profiles there are, or that it cannot show any:
   // until then no pod is to be admitted.
   bool ready() const;
 

@@ -11,6 +11,7 @@
 #include "runtime/base/limiter.h"
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
@@ -116,6 +117,9 @@ class PodController::Impl {
                                                 const StartContainer& action);
   // Pods that start or end in numbers go before what can be said later.
   void NoteCrowd();
+  // A container or sandbox is about to be stopped; what it returns is to be called, on any thread,
+  // when it has been.
+  std::function<void()> BeginStop();
   // What the runtime calls the way in which this pod is to run.
   Result<std::string> HandlerOf(const kube::Pod& pod, const NodeContext& node) const;
   void RefreshThen(const std::string& uid, const std::string& operation, bool failed);
@@ -140,8 +144,7 @@ class PodController::Impl {
   const std::shared_ptr<Mailroom> mail_;
   const std::shared_ptr<ConcurrencyLimiter> creations_;
   const std::shared_ptr<ConcurrencyLimiter> removals_;
-  // Containers and sandboxes that are being stopped.
-  const std::shared_ptr<std::atomic<int>> stops_ = std::make_shared<std::atomic<int>>(0);
+  std::atomic<int> stops_{0};  // containers and sandboxes that are being stopped
   std::atomic<bool> open_{false};
   std::atomic<SteadyTime::rep> last_activity_{0};
   bool started_ = false;

@@ -222,19 +222,17 @@ void PodController::Impl::Run(PodRecord& record, const Facts&, const KillContain
     RefreshThen(record.uid, operation, true);
     return;
   }
-  ++*stops_;
-  NoteCrowd();
+  const auto stop_ended = BeginStop();
   if (!record.stopping.contains(action.id)) {
     events_.Normal(*record.pod, action.container, "Killing", action.message);
   }
   record.stopping[action.id] = deps_.clock.Now() + action.grace;
   deps_.runtime.StopContainer(
       action.id, action.grace,
-      [this, mail = mail_, stops = stops_, uid = record.uid, operation,
+      [this, mail = mail_, stop_ended, uid = record.uid, operation,
        id = action.id](const Status& result) {
-        --*stops;
+        stop_ended();
         mail->Post(uid, [this, operation, id, result](PodRecord& to) {
-          NoteCrowd();
           to.stopping.erase(id);
           if (result) {
             to.stopped.insert(id);

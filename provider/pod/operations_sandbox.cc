@@ -120,9 +120,20 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const Creat
 }
 
 void PodController::Impl::NoteCrowd() {
-  const bool crowded = creations_->crowded() || *stops_ >= kManyStops;
+  const bool crowded = creations_->crowded() || stops_ >= kManyStops;
   writer_->SetCrowded(crowded);
   deps_.recorder.SetResting(crowded);
+}
+
+std::function<void()> PodController::Impl::BeginStop() {
+  ++stops_;
+  NoteCrowd();
+  return [this, mail = mail_] {
+    mail->WhileOpen([this] {
+      --stops_;
+      NoteCrowd();
+    });
+  };
 }
 
 void PodController::Impl::OnSandboxCreated(PodRecord& record,
@@ -157,17 +168,14 @@ void PodController::Impl::Run(PodRecord& record, const Facts& facts, const StopS
       stopped = AsStopped(status);
     }
   }
-  ++*stops_;
-  NoteCrowd();
   deps_.runtime.StopPodSandbox(
-      action.id, [this, mail = mail_, cache = &deps_.cache, stops = stops_, uid = record.uid,
-                  action, stopped](const Status& result) {
-        --*stops;
+      action.id, [this, mail = mail_, cache = &deps_.cache, stop_ended = BeginStop(),
+                  uid = record.uid, action, stopped](const Status& result) {
+        stop_ended();
         if (result && stopped) {
           mail->WhileOpen([&] { cache->NoteSandbox(uid, *stopped); });
         }
         mail->Post(uid, [this, action, result](PodRecord& to) {
-          NoteCrowd();
           if (result) {
             to.stopped_sandboxes.insert(action.id);
             to.operations.Succeed(OperationName(action));

@@ -34,8 +34,8 @@ class ProfileStore {
 
   // False until all profiles have been read once; Current() says nothing before.
   bool synced() const;
-  // Whether the API server has said anything: all profiles, or that it has none to show (no such
-  // resource, not allowed).
+  // Whether the API server has said anything: all profiles, or why it does not show them (no such
+  // resource, not allowed, whatever error it answers with).
   bool answered() const;
   Snapshot Current() const;
 

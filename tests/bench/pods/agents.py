@@ -6,7 +6,6 @@ differs between two runs is the agent.
 
 import os
 import platform
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -55,7 +54,8 @@ class Bench:
         self.cri = Cri(self.cluster)
         self.audit_log = Path(self.cluster.state) / "audit.log"
         self.active = ""
-        self._install_agent()
+        # A cluster that was there before has a copy of an older agent; without it the one that was built is copied.
+        (Path(self.cluster.state) / "bin" / "farlet").unlink(missing_ok=True)
 
     def __enter__(self) -> "Bench":
         try:
@@ -80,13 +80,6 @@ class Bench:
         server.start(f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}", "--audit-log-mode=batch")
         ready = lambda: self.kubectl.run("get", "--raw", "/readyz", check=False).returncode == 0  # noqa: E731
         wait_until("the API server answers", ready, 90, 0.5)
-
-    def _install_agent(self) -> None:
-        """A cluster that was there before runs a copy of an agent that may be older than the one to be measured."""
-        target = Path(self.cluster.state) / "bin" / "farlet"
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(FARLET, f"{target}.new")
-        os.replace(f"{target}.new", target)
 
     def use(self, agent: str) -> str:
         """Makes one of the agents the active one; the name of its node. "" ends the active one."""

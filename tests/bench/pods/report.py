@@ -16,6 +16,11 @@ def spread(rounds: list[Numbers], key: str) -> str:
     return f"{min(values):.2f}–{max(values):.2f}" if len(values) > 1 else ""
 
 
+def middle_and_spread(rounds: list[Numbers], key: str) -> str:
+    text = f"{middle(rounds, key):.2f}"
+    return text + (f" ({spread(rounds, key)})" if len(rounds) > 1 else "")
+
+
 class Report:
     """Collects; rows are metrics, columns are who was measured."""
 
@@ -78,19 +83,15 @@ class Report:
         rounds = self.rounds.get((pods, who, phase))
         if not rounds or key not in rounds[0]:
             return "–"
-        text = f"{middle(rounds, key):.2f}"
-        if key == "total" and len(rounds) > 1:
-            text += f" ({spread(rounds, key)})"
-        return text
+        return middle_and_spread(rounds, key) if key == "total" else f"{middle(rounds, key):.2f}"
 
     def _times_the_floor(self, pods: int, who: str, phase: str) -> str:
         """Each burst by the floor of the same round: a machine that is slow for a while is slow for both."""
-        pairs = zip(self.rounds.get((pods, who, phase), []), self.rounds[pods, "floor", phase])
-        ratios = [{"ratio": each["total"] / floor["total"]} for each, floor in pairs]
-        if who == "floor" or not ratios:
+        rounds = self.rounds.get((pods, who, phase), [])
+        if who == "floor" or not rounds:
             return "–"
-        text = f"{middle(ratios, 'ratio'):.2f}"
-        return text + (f" ({spread(ratios, 'ratio')})" if len(ratios) > 1 else "")
+        pairs = zip(rounds, self.rounds[pods, "floor", phase])
+        return middle_and_spread([{"ratio": each["total"] / floor["total"]} for each, floor in pairs], "ratio")
 
     def _request_table(self) -> str:
         who = [each for each in self._columns if any(key[1] == each for key in self.requests)]

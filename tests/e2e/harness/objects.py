@@ -64,3 +64,12 @@ def config_map(name: str, data: dict[str, str]) -> Json:
 
 def secret(name: str, data: dict[str, str], kind: str = "Opaque") -> Json:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": kind, "stringData": data}
+
+
+def fargate_profile(name: str, *selectors: Json, **fields: Any) -> Json:
+    return {
+        "apiVersion": "farlet.dev/v1alpha1",
+        "kind": "FargateProfile",
+        "metadata": {"name": name},
+        "spec": {"selectors": list(selectors), **fields},
+    }

@@ -10,6 +10,7 @@ from typing import Any
 
 from .cluster import REPOSITORY, Cluster
 from .kubectl import Kubectl
+from .objects import fargate_profile
 from .waiting import wait_until
 
 Json = dict[str, Any]
@@ -141,14 +142,7 @@ class Webhook:
 
     def profile(self, name: str, *selectors: Json, **fields: Any) -> None:
         self.profiles.add(name)
-        self.kubectl.apply(
-            {
-                "apiVersion": "farlet.dev/v1alpha1",
-                "kind": "FargateProfile",
-                "metadata": {"name": name},
-                "spec": {"selectors": list(selectors), **fields},
-            }
-        )
+        self.kubectl.apply(fargate_profile(name, *selectors, **fields))
         # What a webhook does not know yet it does not match.
         time.sleep(0.5)
 

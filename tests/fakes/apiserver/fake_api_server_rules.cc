@@ -334,19 +334,17 @@ ApiReply FakeApiCore::State::Update(const ApiPath& path, const Json& before, Jso
 
 ApiReply FakeApiCore::State::Delete(const ApiPath& path, const Json& options) {
   Json object = objects.at(path.Key());
-  const std::string uid = options.is_object() ? Text(options, "/preconditions/uid") : "";
-  if (!uid.empty() && uid != Text(object, "/metadata/uid")) {
-    return Refuse(409, "Conflict",
-                  "Precondition failed: UID in precondition: " + uid +
-                      ", UID in object meta: " + Text(object, "/metadata/uid"));
-  }
-  const std::string wanted =
-      options.is_object() ? Text(options, "/preconditions/resourceVersion") : "";
-  if (!wanted.empty() && wanted != Text(object, "/metadata/resourceVersion")) {
-    return Refuse(
-        409, "Conflict",
-        "Precondition failed: ResourceVersion in precondition: " + wanted +
-            ", ResourceVersion in object meta: " + Text(object, "/metadata/resourceVersion"));
+  const std::pair<std::string, std::string> preconditions[] = {
+      {"uid", "UID"}, {"resourceVersion", "ResourceVersion"}};
+  for (const auto& [field, shown] : preconditions) {
+    const std::string wanted =
+        options.is_object() ? Text(options, ("/preconditions/" + field).c_str()) : "";
+    const std::string present = Text(object, ("/metadata/" + field).c_str());
+    if (!wanted.empty() && wanted != present) {
+      return Refuse(409, "Conflict",
+                    "Precondition failed: " + shown + " in precondition: " + wanted + ", " + shown +
+                        " in object meta: " + present);
+    }
   }
   if (path.resource == "pods") {
     return DeletePod(path, std::move(object), options);
