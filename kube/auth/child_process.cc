@@ -1,6 +1,7 @@
 #include "kube/auth/child_process.h"
 
 #include "runtime/base/fd.h"
+#include "runtime/base/text.h"
 #include "runtime/base/time_format.h"
 
 #include <fcntl.h>
@@ -120,13 +121,6 @@ Status Collect(const ChildProcess& process,
   return {};
 }
 
-std::string OneLine(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  text.erase(text.find_last_not_of(' ') + 1);
-  return text.empty() ? text : ": " + text;
-}
-
 }  // namespace
 
 Result<std::string> RunChildProcess(const ChildProcess& process, const std::atomic<bool>& stop) {
@@ -143,7 +137,10 @@ Result<std::string> RunChildProcess(const ChildProcess& process, const std::atom
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  const std::string complaint = OneLine(std::move(output.complaint));
+  std::string complaint = OneLine(std::move(output.complaint));
+  if (!complaint.empty()) {
+    complaint.insert(0, ": ");
+  }
   if (!collected) {
     Error error = std::move(collected).error();
     error.message += complaint;

@@ -52,7 +52,8 @@ Result<PodOf> FindPod(const Json& manifest, std::string_view object_namespace) {
     return InvalidArgument(fmt::format("{}: is missing", at.to_string()));
   }
   found.pod = manifest[at];
-  if (kind == "DaemonSet" && found.pod.is_object()) {
+  if (kind == "DaemonSet" && found.pod.is_object() &&
+      (!found.pod.contains("metadata") || found.pod["metadata"].is_object())) {
     found.pod["metadata"]["ownerReferences"] = {{{"kind", kind}, {"controller", true}}};
   }
   found.what = fmt::format("{} {}/{}", kind, found.object_namespace, name);

@@ -5,6 +5,7 @@
 #include "provider/fargate/yaml_document.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -137,7 +138,11 @@ class ProfileReader {
 Result<std::vector<Profile>> ParseProfiles(std::string_view text,
                                            std::string_view name,
                                            const ProfileLimits& limits) {
-  return ProfileReader(name, limits).Read(text);
+  auto profiles = ProfileReader(name, limits).Read(text);
+  if (!profiles) {
+    profiles.error().message = OneLine(std::move(profiles.error().message));  // keys are anything
+  }
+  return profiles;
 }
 
 Result<std::vector<Profile>> LoadProfiles(const std::filesystem::path& file,

@@ -1,5 +1,7 @@
 #include "provider/fargate/yaml_document.h"
 
+#include "kube/api/utf8.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
@@ -68,6 +70,11 @@ Json PlainScalar(const std::string& text) {
   return text;
 }
 
+// What is not could not be sent on as JSON.
+bool IsUtf8(const std::string& text) {
+  return kube::ValidUtf8(text) == text;
+}
+
 class Converter {
  public:
   Result<Json> Convert(const YAML::Node& node, int depth) {
@@ -80,8 +87,7 @@ class Converter {
       case YAML::NodeType::Sequence:
         return ConvertSequence(node, depth);
       case YAML::NodeType::Scalar:
-        // yaml-cpp's tags: "?" for what stands there plainly, "!" for what is quoted.
-        return node.Tag() == "?" ? PlainScalar(node.Scalar()) : Json(node.Scalar());
+        return ConvertScalar(node);
       case YAML::NodeType::Null:
       case YAML::NodeType::Undefined:
         break;
@@ -90,6 +96,14 @@ class Converter {
   }
 
  private:
+  static Result<Json> ConvertScalar(const YAML::Node& node) {
+    if (!IsUtf8(node.Scalar())) {
+      return At(node, "not UTF-8");
+    }
+    // yaml-cpp's tags: "?" for what stands there plainly, "!" for what is quoted.
+    return node.Tag() == "?" ? PlainScalar(node.Scalar()) : Json(node.Scalar());
+  }
+
   Result<Json> ConvertMap(const YAML::Node& node, int depth) {
     Json object = Json::object();
     for (const auto& entry : node) {
@@ -97,6 +111,9 @@ class Converter {
         return At(entry.first, "a key must be a single value");
       }
       const std::string& key = entry.first.Scalar();
+      if (!IsUtf8(key)) {
+        return At(entry.first, "not UTF-8");
+      }
       if (object.contains(key)) {
         return At(entry.first, fmt::format("\"{}\" is there twice", key));
       }

@@ -1,5 +1,6 @@
 #include "provider/pod/container_status.h"
 
+#include "kube/api/utf8.h"
 #include "provider/pod/cri_config.h"
 #include "runtime/base/time_format.h"
 
@@ -106,8 +107,8 @@ class StatusBuilder {
   void SetFromRuntime() {
     const cri::ContainerStatus& newest = *instances_.front();
     status_ = {{"name", container_.name},
-               {"image", newest.image.empty() ? container_.image : ValidUtf8(newest.image)},
-               {"imageID", ValidUtf8(newest.image_ref)},
+               {"image", newest.image.empty() ? container_.image : kube::ValidUtf8(newest.image)},
+               {"imageID", kube::ValidUtf8(newest.image_ref)},
                {"containerID", "containerd://" + newest.id.value},
                {"state", StateOf(newest)},
                {"lastState", Json::object()},
@@ -164,7 +165,7 @@ class StatusBuilder {
                 {"finishedAt", FormatRfc3339(status.finished_at)},
                 {"containerID", "containerd://" + status.id.value}};
     if (!status.reason.empty()) {
-      end["reason"] = ValidUtf8(status.reason);
+      end["reason"] = kube::ValidUtf8(status.reason);
     }
     std::string message = status.message;
     const auto written = in_.termination_messages.find(status.id);
@@ -172,7 +173,7 @@ class StatusBuilder {
       message += (message.empty() ? "" : ": ") + written->second;
     }
     if (!message.empty()) {
-      end["message"] = ValidUtf8(message);
+      end["message"] = kube::ValidUtf8(message);
     }
     return end;
   }
@@ -240,7 +241,7 @@ class StatusBuilder {
     }
     Json waiting = {{"reason", found->second.reason}};
     if (!found->second.message.empty()) {
-      waiting["message"] = ValidUtf8(found->second.message);
+      waiting["message"] = kube::ValidUtf8(found->second.message);
     }
     status_["state"] = {{"waiting", std::move(waiting)}};
   }
@@ -269,7 +270,7 @@ class StatusBuilder {
       std::string message = end == nullptr ? "" : TextOf(*end, "message");
       if (message.size() > limit) {
         message.resize(limit);
-        status_[which]["terminated"]["message"] = ValidUtf8(message);
+        status_[which]["terminated"]["message"] = kube::ValidUtf8(message);
       }
     }
   }

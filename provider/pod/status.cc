@@ -1,5 +1,6 @@
 #include "provider/pod/status.h"
 
+#include "kube/api/utf8.h"
 #include "provider/pod/conditions.h"
 #include "provider/pod/container_status.h"
 #include "provider/pod/phase.h"
@@ -115,7 +116,7 @@ std::string SetPhase(const StatusInput& in, const Json& old, std::string phase, 
   if (in.failure && !may_run) {
     status["phase"] = "Failed";
     status["reason"] = in.failure->reason;
-    status["message"] = ValidUtf8(in.failure->message);
+    status["message"] = kube::ValidUtf8(in.failure->message);
     return "Failed";
   }
   if (in.finished && !IsTerminalPhase(phase)) {

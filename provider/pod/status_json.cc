@@ -37,15 +37,4 @@ int64_t ExitCodeOf(const Json& terminated) {
   return code != nullptr && code->is_number_integer() ? code->get<int64_t>() : 0;
 }
 
-std::string ValidUtf8(const std::string& text) {
-  const Json value = text;
-  try {
-    // The library's own check and replacement; the text comes back out of its quotes.
-    return Json::parse(value.dump(-1, ' ', false, Json::error_handler_t::replace))
-        .get<std::string>();
-  } catch (const Json::exception&) {
-    return {};
-  }
-}
-
 }  // namespace farlet::pod

@@ -20,7 +20,4 @@ std::string TextOf(const Json& object, const char* key);
 const Json* Member(const Json& object, const char* key);
 int64_t ExitCodeOf(const Json& terminated);
 
-// What is not valid UTF-8 becomes U+FFFD, as Go's JSON encoder does.
-std::string ValidUtf8(const std::string& text);
-
 }  // namespace farlet::pod

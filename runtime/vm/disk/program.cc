@@ -1,6 +1,7 @@
 #include "runtime/vm/disk/program.h"
 
 #include "runtime/base/fd.h"
+#include "runtime/base/text.h"
 
 #include <fmt/format.h>
 
@@ -140,14 +141,6 @@ bool ReadOutput(int fd, std::chrono::seconds timeout, std::string& output) {
       output.erase(0, output.size() - kMaxOutput);  // errors come last
     }
   }
-}
-
-std::string OneLine(std::string text) {
-  while (!text.empty() && text.back() == '\n') {
-    text.pop_back();
-  }
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
 }
 
 Status Judge(const std::string& name, int status, bool in_time, const std::string& output) {
