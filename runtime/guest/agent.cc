@@ -80,6 +80,7 @@ void Agent::Register(ttrpc::Server& server,
 
 Status Agent::Start(ttrpc::Server& server) {
   Register(server, "Hello", &Agent::Hello);
+  Register<v1::FurnishRequest>(server, "Furnish", &Agent::Furnish);
   Register(server, "Prepare", &Agent::Prepare);
   Register<v1::CreateContainerRequest>(server, "CreateContainer", &Agent::CreateContainer);
   Register<v1::StartContainerRequest>(server, "StartContainer", &Agent::StartContainer);

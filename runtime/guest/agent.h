@@ -3,6 +3,7 @@
 #include "proto/guest/v1/guest.pb.h"
 #include "runtime/base/result.h"
 #include "runtime/guest/container.h"
+#include "runtime/guest/device_filter.h"
 #include "runtime/guest/events.h"
 #include "runtime/guest/layout.h"
 #include "runtime/guest/reaper.h"
@@ -42,6 +43,7 @@ class Agent {
 
  private:
   Result<v1::HelloResponse> Hello(const v1::HelloRequest& request);
+  Result<v1::FurnishResponse> Furnish(const v1::FurnishRequest& request);
   Result<v1::PrepareResponse> Prepare(const v1::PrepareRequest& request);
 
   void CreateContainer(const v1::CreateContainerRequest& request,
@@ -94,6 +96,11 @@ class Agent {
   // Errors: kFailedPrecondition naming both states.
   static Status Expect(const Container& container, ContainerState state, std::string_view what);
 
+  // All that is the same for every pod but the disk, once.
+  Status Furnish();
+  // The writable disk, or a tmpfs in its place, and the folders on it.
+  Status MountDisk(const std::string& name);
+
   // Errors: kFailedPrecondition before Prepare.
   Status CheckPrepared() const;
   Status MakeEmptyDir(const v1::EmptyDir& dir) const;
@@ -136,6 +143,8 @@ class Agent {
   boost::asio::io_context& context_;
   const Layout layout_;
   const std::function<void()> stop_;
+  bool furnished_ = false;
+  bool disk_mounted_ = false;
   bool prepared_ = false;
   Reaper reaper_;
   FileWatch files_;
@@ -143,6 +152,7 @@ class Agent {
   Volumes volumes_;
   TcpConnections connections_;
   Cgroup pod_;
+  DeviceFilters device_filters_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
   // Of the PID namespace that containers share; -1 while none wants it.
   pid_t sandbox_init_ = -1;

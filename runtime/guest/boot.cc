@@ -68,13 +68,15 @@ void SetLimits() {
   (void)WriteText("/proc/self/oom_score_adj", "-1000");
 }
 
-constexpr std::array<std::pair<const char*, const char*>, 5> kSettings = {{
+constexpr std::array<std::pair<const char*, const char*>, 6> kSettings = {{
     // As a kubelet sets them on a node.
     {"vm.overcommit_memory", "1"},
     {"vm.panic_on_oom", "0"},
     {"kernel.panic_on_oops", "1"},
     {"kernel.panic", "-1"},
     {"net.ipv4.ip_forward", "1"},
+    // The host's end of the pod's network has a queue already.
+    {"net.core.default_qdisc", "pfifo_fast"},
 }};
 
 void SetKernel() {

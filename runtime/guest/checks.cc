@@ -233,6 +233,12 @@ Status CheckContainer(const v1::CreateContainerRequest& request) {
   return CheckSeccomp(request.seccomp());
 }
 
+Status CheckFurnish(const v1::FurnishRequest& request) {
+  return request.writable_device().empty()
+             ? Status()
+             : CheckDeviceName("writable device", request.writable_device());
+}
+
 Status CheckPrepare(const v1::PrepareRequest& request) {
   if (request.seed().size() > 512) {
     return Bad("seed", "more than 512 bytes");

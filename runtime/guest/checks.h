@@ -8,6 +8,7 @@ namespace farlet::guest {
 
 namespace v1 {
 class CreateContainerRequest;
+class FurnishRequest;
 class PrepareRequest;
 class Process;
 class SyncVolumeRequest;
@@ -30,6 +31,7 @@ Status CheckText(std::string_view what, std::string_view text, size_t max);
 
 Status CheckProcess(const v1::Process& process);
 Status CheckContainer(const v1::CreateContainerRequest& request);
+Status CheckFurnish(const v1::FurnishRequest& request);
 Status CheckPrepare(const v1::PrepareRequest& request);
 Status CheckVolume(const v1::SyncVolumeRequest& request);
 

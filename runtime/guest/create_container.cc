@@ -3,7 +3,6 @@
 #include "runtime/guest/agent.h"
 #include "runtime/guest/checks.h"
 #include "runtime/guest/container_plan.h"
-#include "runtime/guest/device_filter.h"
 #include "runtime/guest/remove_tree.h"
 #include "runtime/guest/sys.h"
 
@@ -72,7 +71,7 @@ void Agent::CreateContainer(const v1::CreateContainerRequest& request,
     return;
   }
   container->first->Follow(
-      true, [container, answer, fail, rules = request.device_rules()](const Status& ready) {
+      true, [this, container, answer, fail, rules = request.device_rules()](const Status& ready) {
         if (!ready) {
           fail(ready.error());
           return;
@@ -82,7 +81,7 @@ void Agent::CreateContainer(const v1::CreateContainerRequest& request,
           return;
         }
         // Not before: mounting a layer is an access to its device too.
-        if (auto filtered = FilterDevices(container->cgroup, rules); !filtered) {
+        if (auto filtered = device_filters_.Attach(container->cgroup, rules); !filtered) {
           fail(filtered.error());
           return;
         }

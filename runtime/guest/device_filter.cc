@@ -78,26 +78,21 @@ class Program {
     Add(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
   }
 
-  Status Attach(const Cgroup& cgroup) {
+  Result<UniqueFd> Load() const {
     bpf_attr load{};
     load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
     load.insn_cnt = static_cast<uint32_t>(code_.size());
     load.insns = reinterpret_cast<uint64_t>(code_.data());
     load.license = reinterpret_cast<uint64_t>("Apache-2.0");
-    const UniqueFd program(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load)));
+    UniqueFd program(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load)));
     if (!program.valid()) {
-      return ErrnoError(errno, "load the device filter of " + cgroup.path());
+      return ErrnoError(errno, "load a device filter");
     }
-    FARLET_ASSIGN(const UniqueFd folder, cgroup.OpenForAttach());
-    bpf_attr attach{};
-    attach.target_fd = static_cast<uint32_t>(folder.get());
-    attach.attach_bpf_fd = static_cast<uint32_t>(program.get());
-    attach.attach_type = BPF_CGROUP_DEVICE;
-    attach.attach_flags = BPF_F_ALLOW_MULTI;
-    if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0) {
-      return ErrnoError(errno, "attach the device filter to " + cgroup.path());
-    }
-    return {};
+    return program;
+  }
+
+  std::string Instructions() const {
+    return {reinterpret_cast<const char*>(code_.data()), code_.size() * sizeof(bpf_insn)};
   }
 
  private:
@@ -145,13 +140,7 @@ Result<Rule> ParseRule(const v1::DeviceRule& message) {
   return rule;
 }
 
-}  // namespace
-
-Status FilterDevices(const Cgroup& cgroup,
-                     const google::protobuf::RepeatedPtrField<v1::DeviceRule>& rules) {
-  if (rules.empty()) {
-    return {};
-  }
+Result<Program> Compile(const google::protobuf::RepeatedPtrField<v1::DeviceRule>& rules) {
   Program program;
   for (int minor : {3, 5, 7, 8, 9}) {
     program.Add(Rule{.type = BPF_DEVCG_DEV_CHAR, .major = 1, .minor = minor});
@@ -165,7 +154,40 @@ Status FilterDevices(const Cgroup& cgroup,
     program.Add(rule);
   }
   program.Return(false);
-  return program.Attach(cgroup);
+  return program;
+}
+
+}  // namespace
+
+Status DeviceFilters::Preload() {
+  google::protobuf::RepeatedPtrField<v1::DeviceRule> nothing;
+  nothing.Add();  // that matches all, and refuses
+  FARLET_ASSIGN(const Program program, Compile(nothing));
+  FARLET_ASSIGN(program_, program.Load());
+  preloaded_ = program.Instructions();
+  return {};
+}
+
+Status DeviceFilters::Attach(
+    const Cgroup& cgroup, const google::protobuf::RepeatedPtrField<v1::DeviceRule>& rules) const {
+  if (rules.empty()) {
+    return {};
+  }
+  FARLET_ASSIGN(const Program program, Compile(rules));
+  UniqueFd loaded;
+  if (program.Instructions() != preloaded_) {
+    FARLET_ASSIGN(loaded, program.Load());
+  }
+  FARLET_ASSIGN(const UniqueFd folder, cgroup.OpenForAttach());
+  bpf_attr attach{};
+  attach.target_fd = static_cast<uint32_t>(folder.get());
+  attach.attach_bpf_fd = static_cast<uint32_t>(loaded.valid() ? loaded.get() : program_.get());
+  attach.attach_type = BPF_CGROUP_DEVICE;
+  attach.attach_flags = BPF_F_ALLOW_MULTI;
+  if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0) {
+    return ErrnoError(errno, "attach the device filter to " + cgroup.path());
+  }
+  return {};
 }
 
 }  // namespace farlet::guest

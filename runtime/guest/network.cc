@@ -43,6 +43,15 @@ Result<unsigned> FindByMac(const std::array<uint8_t, 6>& mac) {
   return NotFound("no interface has this MAC address");
 }
 
+// False as well when there is none of that name.
+bool IsUp(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  ::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  return ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 &&
+         (static_cast<unsigned>(request.ifr_flags) & IFF_UP) != 0;
+}
+
 NetlinkRequest LinkRequest(unsigned index, bool up) {
   NetlinkRequest request(RTM_NEWLINK, 0);
   ifinfomsg header{};
@@ -86,8 +95,11 @@ Status SetUpInterface(NetlinkSocket& socket, const v1::Interface& wanted) {
     }
   }
   FARLET_ASSIGN(const unsigned index, std::move(found));
-  // Name and MAC can be changed only while it is down.
-  NetlinkRequest change = LinkRequest(index, false);
+  // Name and MAC can be changed only while it is down. In one request the kernel brings it up last.
+  if (IsUp(wanted.name())) {
+    FARLET_TRY(socket.Do(LinkRequest(index, false), "bring it down"));
+  }
+  NetlinkRequest change = LinkRequest(index, true);
   change.AddText(IFLA_IFNAME, wanted.name());
   if (!wanted.mac().empty()) {
     change.AddAttribute(IFLA_ADDRESS, mac.data(), mac.size());
@@ -95,8 +107,7 @@ Status SetUpInterface(NetlinkSocket& socket, const v1::Interface& wanted) {
   if (wanted.mtu() != 0) {
     change.AddNumber(IFLA_MTU, wanted.mtu());
   }
-  FARLET_TRY(socket.Do(std::move(change), "set name, MAC and MTU"));
-  FARLET_TRY(socket.Do(LinkRequest(index, true), "bring it up"));
+  FARLET_TRY(socket.Do(std::move(change), "set name, MAC and MTU, and bring it up"));
   for (const std::string& address : wanted.addresses()) {
     FARLET_TRY(AddAddress(socket, index, address));
   }
@@ -175,10 +186,14 @@ Status AddNeighbor(NetlinkSocket& socket, const v1::Neighbor& neighbor) {
 
 }  // namespace
 
-Status SetUpNetwork(const v1::PrepareRequest& request) {
+Status SetUpLoopback() {
   FARLET_ASSIGN(auto socket, NetlinkSocket::Open());
   FARLET_ASSIGN(const unsigned loopback, FindIndex("lo"));
-  FARLET_TRY(socket.Do(LinkRequest(loopback, true), "bring up loopback"));
+  return socket.Do(LinkRequest(loopback, true), "bring up loopback");
+}
+
+Status SetUpNetwork(const v1::PrepareRequest& request) {
+  FARLET_ASSIGN(auto socket, NetlinkSocket::Open());
   for (const v1::Interface& wanted : request.interfaces()) {
     FARLET_TRY(Annotate(SetUpInterface(socket, wanted), "interface " + wanted.name()));
   }

@@ -14,7 +14,9 @@ class PodStatsResponse;
 class PrepareRequest;
 }  // namespace v1
 
-// Brings up loopback and what the request names: links, addresses, routes, neighbors. Errors name
+Status SetUpLoopback();
+
+// Brings up what the request names: links, addresses, routes, neighbors. Errors name
 // the item; what was set before stays.
 Status SetUpNetwork(const v1::PrepareRequest& request);
 

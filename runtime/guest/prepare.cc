@@ -1,6 +1,7 @@
 #include "runtime/guest/prepare.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/log.h"
 #include "runtime/guest/agent.h"
 #include "runtime/guest/checks.h"
 #include "runtime/guest/network.h"
@@ -16,14 +17,27 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 namespace farlet::guest {
 namespace {
 
 constexpr uint64_t kDefaultShmBytes = 64u << 20;
+// The disk is new and empty: a thread of the kernel's that looks through it would find nothing.
+constexpr const char* kDiskOptions = "noinit_itable,no_prefetch_block_bitmaps";
+constexpr unsigned long kShmFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+std::string ShmOptions(uint64_t bytes) {
+  return "mode=1777,size=" + std::to_string(bytes);
+}
+
+Error AlreadyPrepared() {
+  return MakeError(Code::kFailedPrecondition, "the guest has been prepared already");
+}
 
 // A clone has its template's generator: what comes out of it until here is known to every clone.
 Status Reseed(const std::string& seed) {
@@ -49,6 +63,21 @@ Status SetClock(int64_t wall_time_ns) {
     return ErrnoError(wall_time_ns < 0 ? EINVAL : errno, "set the clock");
   }
   return {};
+}
+
+// For the clock that the kernel wants to keep: it takes a second to decide, and then rewrites
+// itself.
+void AwaitClock() {
+  constexpr std::chrono::milliseconds interval{20};
+  constexpr int tries = 150;
+  for (int i = 0; i < tries; ++i) {
+    const auto clock =
+        ReadFile("/sys/devices/system/clocksource/clocksource0/current_clocksource", 64);
+    if (!clock || (!clock->starts_with("tsc-early") && !clock->ends_with("jiffies\n"))) {
+      return;
+    }
+    std::this_thread::sleep_for(interval);
+  }
 }
 
 // Caps over all containers together.
@@ -82,7 +111,11 @@ Status SetIdentity(const v1::PrepareRequest& request, const Layout& layout) {
   }
   if (layout.inside_vm && !request.machine_id().empty()) {
     FARLET_TRY(MakePath("/etc"));
-    FARLET_TRY(WriteFileAtomic("/etc/machine-id", request.machine_id() + "\n", 0444));
+    FARLET_ASSIGN(const UniqueFd file, Open("/etc/machine-id", O_WRONLY | O_CREAT | O_TRUNC, 0444));
+    const std::string id = request.machine_id() + "\n";
+    if (::write(file.get(), id.data(), id.size()) != static_cast<ssize_t>(id.size())) {
+      return ErrnoError(errno, "write the machine's id");
+    }
   }
   return {};
 }
@@ -96,22 +129,56 @@ Status SetSysctl(const std::string& name, const std::string& value) {
   return Annotate(WriteText("/proc/sys/" + path, value), "sysctl " + name);
 }
 
-Status MountStorage(const v1::PrepareRequest& request, const Layout& layout) {
-  FARLET_TRY(MakePath(layout.Disk()));
-  if (request.writable_device().empty()) {
-    FARLET_TRY(Mount("tmpfs", layout.Disk(), "tmpfs", 0, "mode=0755"));
+Status Agent::MountDisk(const std::string& name) {
+  FARLET_TRY(MakePath(layout_.Disk()));
+  if (name.empty()) {
+    FARLET_TRY(Mount("tmpfs", layout_.Disk(), "tmpfs", 0, "mode=0755"));
   } else {
-    const std::string device = "/dev/" + request.writable_device();
+    const std::string device = "/dev/" + name;
     ForgetCached(device);
-    FARLET_TRY(Annotate(Mount(device, layout.Disk(), "ext4", MS_NOATIME), device));
+    FARLET_TRY(Annotate(Mount(device, layout_.Disk(), "ext4", MS_NOATIME, kDiskOptions), device));
   }
   for (const char* folder : {"/c", "/e", "/trash"}) {
-    FARLET_TRY(MakePath(layout.Disk() + folder));
+    FARLET_TRY(MakePath(layout_.Disk() + folder));
   }
-  FARLET_TRY(MakePath(layout.Shm()));
-  const uint64_t size = request.shm_bytes() != 0 ? request.shm_bytes() : kDefaultShmBytes;
-  return Mount("tmpfs", layout.Shm(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               "mode=1777,size=" + std::to_string(size));
+  disk_mounted_ = true;
+  return {};
+}
+
+Status Agent::Furnish() {
+  if (furnished_) {
+    return {};
+  }
+  FARLET_TRY(SetUpLoopback());
+  FARLET_TRY(MakePath(layout_.Shm()));
+  FARLET_TRY(Mount("tmpfs", layout_.Shm(), "tmpfs", kShmFlags, ShmOptions(kDefaultShmBytes)));
+  FARLET_TRY(Cgroup(layout_.cgroup, layout_.inside_vm).Create(true));
+  FARLET_TRY(pod_.Create(true));
+  if (auto loaded = device_filters_.Preload(); !loaded) {
+    log::Warning("no device filter ahead of containers", {{"error", loaded.error()}});
+  }
+  furnished_ = true;
+  return {};
+}
+
+Result<v1::FurnishResponse> Agent::Furnish(const v1::FurnishRequest& request) {
+  FARLET_TRY(CheckFurnish(request));
+  if (prepared_) {
+    return AlreadyPrepared();
+  }
+  FARLET_TRY(Furnish());
+  if (!disk_mounted_ && !request.writable_device().empty()) {
+    FARLET_TRY(MountDisk(request.writable_device()));
+    // A copy of the disk has to hold all of it.
+    FARLET_ASSIGN(const UniqueFd disk, Open(layout_.Disk(), O_RDONLY | O_DIRECTORY));
+    if (::syncfs(disk.get()) != 0) {
+      return ErrnoError(errno, "write out the writable disk");
+    }
+  }
+  if (request.settle()) {
+    AwaitClock();
+  }
+  return v1::FurnishResponse();
 }
 
 Status Agent::MakeEmptyDir(const v1::EmptyDir& dir) const {
@@ -139,20 +206,25 @@ Status Agent::MakeEmptyDir(const v1::EmptyDir& dir) const {
 Result<v1::PrepareResponse> Agent::Prepare(const v1::PrepareRequest& request) {
   FARLET_TRY(CheckPrepare(request));
   if (prepared_) {
-    return MakeError(Code::kFailedPrecondition, "the guest has been prepared already");
+    return AlreadyPrepared();
   }
   // Before anything else happens: what follows may use randomness and time.
   FARLET_TRY(SetIdentity(request, layout_));
+  FARLET_TRY(Furnish());
   FARLET_TRY(SetUpNetwork(request));
   for (const auto& [name, value] : request.sysctls()) {
     FARLET_TRY(SetSysctl(name, value));
   }
-  FARLET_TRY(MountStorage(request, layout_));
+  if (!disk_mounted_) {
+    FARLET_TRY(MountDisk(request.writable_device()));
+  }
+  if (request.shm_bytes() != 0) {
+    FARLET_TRY(Mount("tmpfs", layout_.Shm(), "tmpfs", kShmFlags | MS_REMOUNT,
+                     ShmOptions(request.shm_bytes())));
+  }
   for (const v1::EmptyDir& dir : request.empty_dirs()) {
     FARLET_TRY(Annotate(MakeEmptyDir(dir), "emptyDir " + dir.name()));
   }
-  FARLET_TRY(Cgroup(layout_.cgroup, layout_.inside_vm).Create(true));
-  FARLET_TRY(pod_.Create(true));
   FARLET_TRY(pod_.Apply(PodResources(request)));
   prepared_ = true;
   return v1::PrepareResponse();

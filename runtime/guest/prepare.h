@@ -19,7 +19,4 @@ Status SetIdentity(const v1::PrepareRequest& request, const Layout& layout);
 // Names with dots or slashes below /proc/sys.
 Status SetSysctl(const std::string& name, const std::string& value);
 
-// The writable disk, or a tmpfs in its place, and the folders on it; /dev/shm.
-Status MountStorage(const v1::PrepareRequest& request, const Layout& layout);
-
 }  // namespace farlet::guest

@@ -25,6 +25,7 @@ constexpr std::array kFlags = {
     Flag{"bundle", &CommandLine::bundle},
     Flag{"memory-mib", &CommandLine::memory_mib},
     Flag{"vcpus", &CommandLine::vcpus},
+    Flag{"disk-bytes", &CommandLine::disk_bytes},
     Flag{"background"},
     Flag{"debug"},
     Flag{"v"},

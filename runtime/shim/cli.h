@@ -27,9 +27,11 @@ struct CommandLine {
   std::string id;
   std::string bundle;  // only `delete` is told; otherwise it is the working directory
   bool debug = false;
-  // Of kTemplate: the machine's size, else that of a pod without limits.
+  // Of kTemplate: the machine's size, else that of a pod without limits; its disk's, else the
+  // usual.
   std::string memory_mib;
   std::string vcpus;
+  std::string disk_bytes;
   bool background = false;
 };
 

@@ -42,7 +42,9 @@ class BlockingAgain {
   const int flags_;
 };
 
-Status Hello(int agent, Deadline deadline) {
+// One call, over a connection of its own.
+template <class Response, class Request>
+Result<Response> Ask(int agent, const char* method, const Request& request, Deadline deadline) {
   const BlockingAgain restore(agent);
   UniqueFd copy(::fcntl(agent, F_DUPFD_CLOEXEC, 3));
   if (!copy.valid()) {
@@ -50,15 +52,12 @@ Status Hello(int agent, Deadline deadline) {
   }
   boost::asio::io_context io;
   const auto client = ttrpc::Client::Over(io, std::move(copy));
-  std::optional<Result<guest::v1::HelloResponse>> answer;
-  guest::v1::HelloRequest request;
-  request.set_version(kGuestVersion);
-  client->Call<guest::v1::HelloRequest, guest::v1::HelloResponse>(
-      kAgentService, "Hello", request, std::chrono::milliseconds(0),
-      [&](Result<guest::v1::HelloResponse> reply) {
-        answer = std::move(reply);
-        io.stop();
-      });
+  std::optional<Result<Response>> answer;
+  client->Call<Request, Response>(kAgentService, method, request, std::chrono::milliseconds(0),
+                                  [&](Result<Response> reply) {
+                                    answer = std::move(reply);
+                                    io.stop();
+                                  });
   io.run_until(deadline);
   // The call's callback refers to what is here: it must have run before that goes.
   const bool answered = answer.has_value();
@@ -68,14 +67,29 @@ Status Hello(int agent, Deadline deadline) {
     io.poll();
     return MakeError(Code::kDeadlineExceeded, "the guest's agent does not answer");
   }
-  if (!*answer) {
-    return Wrap("the guest's agent", answer->error());
-  }
-  if ((*answer)->version() != kGuestVersion) {
+  return Annotate(*std::move(answer), "the guest's agent");
+}
+
+Status Hello(int agent, Deadline deadline) {
+  guest::v1::HelloRequest request;
+  request.set_version(kGuestVersion);
+  FARLET_ASSIGN(const auto answer,
+                Ask<guest::v1::HelloResponse>(agent, "Hello", request, deadline));
+  if (answer.version() != kGuestVersion) {
     return MakeError(Code::kFailedPrecondition,
-                     fmt::format("the guest's agent speaks version {}, not {}",
-                                 (*answer)->version(), kGuestVersion));
+                     fmt::format("the guest's agent speaks version {}, not {}", answer.version(),
+                                 kGuestVersion));
   }
+  return {};
+}
+
+Status Furnish(const vm::Handshake::Guest& guest, Deadline deadline) {
+  guest::v1::FurnishRequest request;
+  if (guest.has_disk) {
+    request.set_writable_device(vm::kWritableDevice);
+  }
+  request.set_settle(guest.is_template);
+  FARLET_TRY(Ask<guest::v1::FurnishResponse>(guest.agent, "Furnish", request, deadline));
   return {};
 }
 
@@ -126,15 +140,16 @@ Status AnswerFuseInit(int files, Deadline deadline) {
   return Annotate(stream.Send(session->Handle(request)), "the guest's share");
 }
 
-Status Run(int agent, int files, Deadline deadline) {
-  FARLET_TRY(AnswerFuseInit(files, deadline));
-  return Hello(agent, deadline);
+Status Run(const vm::Handshake::Guest& guest, Deadline deadline) {
+  FARLET_TRY(AnswerFuseInit(guest.files, deadline));
+  FARLET_TRY(Hello(guest.agent, deadline));
+  return Furnish(guest, deadline);
 }
 
 }  // namespace
 
 vm::Handshake GuestHandshake() {
-  return {.run = Run, .version = "1"};
+  return {.run = Run, .version = "2"};
 }
 
 }  // namespace farlet::shim

@@ -26,11 +26,13 @@ namespace {
 // Open as long as the builder lives.
 constexpr int kLifeFd = 3;
 
-Result<uint32_t> Number(std::string_view flag, const std::string& text) {
-  uint32_t number = 0;
+template <class Integer>
+Result<Integer> Number(std::string_view flag, const std::string& text, Integer least) {
+  Integer number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number == 0) {
-    return InvalidArgument(fmt::format("-{}: \"{}\" is not a number above 0", flag, text));
+  if (error != std::errc() || end != text.data() + text.size() || number < least) {
+    return InvalidArgument(
+        fmt::format("-{}: \"{}\" is not a number of at least {}", flag, text, least));
   }
   return number;
 }
@@ -40,17 +42,17 @@ Result<vm::MachineSize> SizeOf(const CommandLine& line, const vm::HostConfig& co
                        .milli_cpus = uint64_t{config.default_vcpus} * 1000};
   vm::MachineSize size = vm::SizeClassFor(limits, limits, vm::ThisHost());
   if (!line.memory_mib.empty()) {
-    FARLET_ASSIGN(size.memory_mib, Number("memory-mib", line.memory_mib));
+    FARLET_ASSIGN(size.memory_mib, Number<uint32_t>("memory-mib", line.memory_mib, 1));
   }
   if (!line.vcpus.empty()) {
-    FARLET_ASSIGN(size.vcpus, Number("vcpus", line.vcpus));
+    FARLET_ASSIGN(size.vcpus, Number<uint32_t>("vcpus", line.vcpus, 1));
   }
   return size;
 }
 
 }  // namespace
 
-Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size) {
+Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size, uint64_t disk_bytes) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
     return ErrnoError(errno, "make a pipe");
@@ -59,7 +61,8 @@ Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size) {
   const UniqueFd theirs(pipe[1]);
   FARLET_ASSIGN(const pid_t pid,
                 SpawnSelf({"-memory-mib", std::to_string(size.memory_mib), "-vcpus",
-                           std::to_string(size.vcpus), "-background", "template"},
+                           std::to_string(size.vcpus), "-disk-bytes", std::to_string(disk_bytes),
+                           "-background", "template"},
                           {{theirs.get(), kLifeFd}}, "start a template's builder"));
   // It goes into the background at once.
   ::waitpid(pid, nullptr, 0);
@@ -76,8 +79,12 @@ Status RunTemplateCommand(const CommandLine& line) {
   }
   FARLET_ASSIGN(vm::HostConfig config, vm::LoadHostConfig(vm::HostConfigPath("")));
   FARLET_ASSIGN(const vm::MachineSize size, SizeOf(line, config));
+  uint64_t disk_bytes = config.ephemeral_storage_bytes;
+  if (!line.disk_bytes.empty()) {
+    FARLET_ASSIGN(disk_bytes, Number<uint64_t>("disk-bytes", line.disk_bytes, 0));
+  }
   FARLET_ASSIGN(const auto factory, vm::VmFactory::Create(std::move(config), GuestHandshake()));
-  return factory->EnsureTemplate(size);
+  return factory->EnsureTemplate(size, disk_bytes);
 }
 
 }  // namespace farlet::shim

@@ -6,7 +6,6 @@
 #include "runtime/shim/file_server_process.h"
 #include "runtime/shim/handshake.h"
 #include "runtime/shim/template_command.h"
-#include "runtime/vm/disk/writable.h"
 #include "runtime/vm/net/pod_network.h"
 #include "runtime/vm/size_class.h"
 #include "runtime/vm/vm_factory.h"
@@ -122,20 +121,11 @@ Status VmMachine::Record() {
 
 Result<VmMachine::Parts> VmMachine::MakeParts() {
   Parts parts;
-  auto disk = std::async(std::launch::async, [this] {
-    const uint64_t bytes = options_.pod.ephemeral_bytes > 0 ? options_.pod.ephemeral_bytes
-                                                            : config_.ephemeral_storage_bytes;
-    return disk::CreateWritable(
-        state_.disk, bytes,
-        {.template_folder = config_.cache_dir / "templates", .slot_bytes = vm::kWritableSlotBytes});
-  });
   auto shares = std::async(std::launch::async, [] { return files::ShareTree::Create(); });
   if (!options_.pod.netns.empty()) {
     parts.network = net::Attach(options_.pod.netns);
   }
-  parts.disk = disk.get();
   parts.shares = shares.get();
-  FARLET_TRY(Annotate(parts.disk, "writable disk"));
   if (!parts.network) {
     return Wrap("pod network", std::move(parts.network).error());
   }
@@ -156,13 +146,18 @@ vm::MachineSize VmMachine::Size() const {
 Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
                                                    std::chrono::steady_clock::time_point deadline) {
   FARLET_ASSIGN(const auto factory,
-                vm::VmFactory::Create(config_, GuestHandshake(), [this](vm::MachineSize size) {
-                  Enter("its first template is being built");
-                  building_ = true;
-                  return SpawnTemplateBuilder(size);
-                }));
+                vm::VmFactory::Create(config_, GuestHandshake(),
+                                      [this](vm::MachineSize size, uint64_t disk_bytes) {
+                                        Enter("its first template is being built");
+                                        building_ = true;
+                                        return SpawnTemplateBuilder(size, disk_bytes);
+                                      }));
   vm::VmOptions vm_options;
   vm_options.size = Size();
+  vm_options.disk =
+      vm::WritableDisk{.path = state_.disk,
+                       .bytes = options_.pod.ephemeral_bytes > 0 ? options_.pod.ephemeral_bytes
+                                                                 : config_.ephemeral_storage_bytes};
   vm_options.tap = std::move(tap);
   vm_options.work_dir = state_.work_dir;
   vm_options.deadline = deadline;
@@ -213,7 +208,7 @@ std::chrono::nanoseconds VmMachine::WaitedForCpu() const {
 
 Result<BootedMachine> VmMachine::Boot() {
   const auto deadline = std::chrono::steady_clock::now() + kLongestBoot - kTimeToTell;
-  Enter("its network and disk are being made");
+  Enter("its network is being made");
   FARLET_TRY(MakeFolders());
   FARLET_TRY(Record());
   FARLET_ASSIGN(Parts parts, MakeParts());
@@ -221,13 +216,12 @@ Result<BootedMachine> VmMachine::Boot() {
   UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
   Enter("QEMU and its guest are starting");
   FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap), deadline));
-  Enter("its file server and disk are being attached");
+  // QEMU has it open: from here on it goes when QEMU goes, however that ends.
+  ::unlink(state_.disk.c_str());
+  Enter("its file server is being attached");
   const std::shared_ptr<files::ShareTree> tree = std::move(*parts.shares);
   FARLET_TRY(Adopt(vm, tree));
   FARLET_TRY(Annotate(StartFileServer(*vm, *tree), "file server"));
-  FARLET_TRY(Annotate(vm->AttachWritable(state_.disk), "writable disk"));
-  // QEMU has it open: from here on it goes when QEMU goes, however that ends.
-  ::unlink(state_.disk.c_str());
   FARLET_TRY(Record());
   return BootedMachine{.pid = vm->pid(),
                        .agent = vm->TakeAgent(),

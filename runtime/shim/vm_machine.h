@@ -25,9 +25,8 @@ namespace farlet::shim {
 //
 // Boot() in this order, with what has no order at the same time:
 //
-//   tap and redirects ─┐
-//   share tree         ├─▶ VM (clone or boot) ─▶ file server on its port, writable disk attached
-//   writable disk      ┘
+//   tap and redirects ─┬─▶ VM with its writable disk (clone or boot) ─▶ file server on its port
+//   share tree        ─┘
 class VmMachine final : public Machine {
  public:
   struct Options {
@@ -66,7 +65,6 @@ class VmMachine final : public Machine {
   // Parts that are made before the VM.
   struct Parts {
     Result<net::PodNetwork> network = net::PodNetwork();
-    Status disk;
     Result<std::unique_ptr<files::ShareTree>> shares = std::unique_ptr<files::ShareTree>();
   };
 

@@ -8,11 +8,14 @@
 
 namespace farlet::vm {
 
-// What decides a machine's hardware. A clone's must be its template's in all of it.
+// What decides a machine's hardware, and what its guest is made ready for. A clone's must be its
+// template's in all of it.
 struct MachineSpec {
   MachineSize size;
   Acceleration::Kind acceleration = Acceleration::Kind::kTcg;
   uint32_t tsc_khz = 0;
+  // Of the writable disk that a template's guest has mounted; 0: none.
+  uint64_t disk_bytes = 0;
 };
 
 // Where the guest's memory is.

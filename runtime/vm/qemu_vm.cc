@@ -61,9 +61,9 @@ UniqueFd NonBlocking(UniqueFd fd) {
   return fd;
 }
 
-// Opens a disk image and pads it with a hole to the slot's size.
-Result<UniqueFd> OpenImage(const std::filesystem::path& path, int flags, uint64_t slot_bytes) {
-  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK));
+// Opens an image and pads it with a hole to the slot's size.
+Result<UniqueFd> OpenImage(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 
   struct stat info {};
 
@@ -74,11 +74,12 @@ Result<UniqueFd> OpenImage(const std::filesystem::path& path, int flags, uint64_
     return InvalidArgument(fmt::format("disk image {}: not a regular file", path.string()));
   }
   const auto size = static_cast<uint64_t>(info.st_size);
-  if (size > slot_bytes) {
+  if (size > kImageSlotBytes) {
     return InvalidArgument(fmt::format("disk image {}: {} bytes are more than the {} of a slot",
-                                       path.string(), size, slot_bytes));
+                                       path.string(), size, kImageSlotBytes));
   }
-  if (size < slot_bytes && ::truncate(path.c_str(), static_cast<off_t>(slot_bytes)) != 0) {
+  if (size < kImageSlotBytes &&
+      ::truncate(path.c_str(), static_cast<off_t>(kImageSlotBytes)) != 0) {
     return ErrnoError(errno, "pad disk image " + path.string());
   }
   return fd;
@@ -145,7 +146,7 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Launch(QemuLaunch launch) {
   std::unique_ptr<QemuVm> vm(new QemuVm(std::move(process), std::move(ends),
                                         std::move(launch.state_file), launch.options));
   FARLET_TRY(vm->Watch(std::move(answers)));
-  auto status = vm->qmp_.Negotiate(kGreetingTimeout);
+  auto status = vm->Connect(launch);
   if (status && clone) {
     status = vm->Restore();
     vm->state_file_.Close();
@@ -155,9 +156,11 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Launch(QemuLaunch launch) {
     if (status.error().code == Code::kUnavailable) {
       (void)vm->Kill().has_value();
     }
-    return Wrap("start a VM",
-                MakeError(status.error().code,
-                          fmt::format("{} ({})", status.error().message, vm->ExitReason())));
+    Error error = Wrap("start a VM", std::move(status).error());
+    if (vm->process_.EndOf()) {
+      error.message += fmt::format(" ({})", vm->ExitReason());
+    }
+    return error;
   }
   return vm;
 }
@@ -188,6 +191,17 @@ Status QemuVm::Watch(std::map<std::string, OpenBroker::Answer> answers) {
   sources.push_back({broker_->fd(), [this] { return broker_->OnReadable(); }});
   FARLET_ASSIGN(watcher_, Watcher::Start(std::move(sources)));
   return {};
+}
+
+// Before the guest runs: a clone's has the disk mounted.
+Status QemuVm::Connect(const QemuLaunch& launch) {
+  UniqueFd disk;
+  if (launch.make_disk) {
+    FARLET_ASSIGN(disk, Annotate(launch.make_disk(), "writable disk"));
+  }
+  FARLET_TRY(qmp_.Negotiate(kGreetingTimeout));
+  return disk.valid() ? Annotate(Attach(0, disk.get(), false), "attach the writable disk")
+                      : Status();
 }
 
 Status QemuVm::Restore() {
@@ -250,20 +264,9 @@ UniqueFd QemuVm::TakeFiles() {
   return NonBlocking(std::move(files_));
 }
 
-Status QemuVm::AttachWritable(const std::filesystem::path& image) {
-  const std::scoped_lock lock(disks_mutex_);
-  if (has_writable_) {
-    return MakeError(Code::kAlreadyExists, "the VM has a writable disk already");
-  }
-  FARLET_ASSIGN(const UniqueFd fd, OpenImage(image, O_RDWR, kWritableSlotBytes));
-  FARLET_TRY(Annotate(Attach(0, fd.get(), false), "attach " + image.string()));
-  has_writable_ = true;
-  return {};
-}
-
 Result<std::string> QemuVm::AttachImage(const std::filesystem::path& image) {
   const std::scoped_lock lock(disks_mutex_);
-  FARLET_ASSIGN(const UniqueFd fd, OpenImage(image, O_RDONLY, kImageSlotBytes));
+  FARLET_ASSIGN(const UniqueFd fd, OpenImage(image));
   FARLET_ASSIGN(const auto identity, IdentityOf(fd.get()));
   const auto found = std::ranges::find(images_, identity);
   const size_t slot = static_cast<size_t>(found - images_.begin()) + 1;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +29,8 @@ struct QemuLaunch {
   UniqueFd memory_file;
   // The saved state to start from (kClone) or the file to save it in (kTemplate).
   UniqueFd state_file;
+  // Makes the writable disk, padded to the slot, while QEMU starts; none: no disk.
+  std::function<Result<UniqueFd>()> make_disk;
   VmOptions options;
 };
 
@@ -43,7 +46,6 @@ class QemuVm final : public Vm {
 
   UniqueFd TakeAgent() override;
   UniqueFd TakeFiles() override;
-  Status AttachWritable(const std::filesystem::path& image) override;
   Result<std::string> AttachImage(const std::filesystem::path& image) override;
   Status Pause() override;
   Status Resume() override;
@@ -74,6 +76,8 @@ class QemuVm final : public Vm {
   QemuVm(ConfinedProcess process, Ends ends, UniqueFd state_file, const VmOptions& options);
 
   Status Watch(std::map<std::string, OpenBroker::Answer> answers);
+  // Waits for QEMU and gives it the writable disk.
+  Status Connect(const QemuLaunch& launch);
   Status Restore();
   // Runs a command that moves state, and waits for its end.
   Status Migrate(std::string_view command);
@@ -95,7 +99,6 @@ class QemuVm final : public Vm {
   std::unique_ptr<OpenBroker> broker_;
 
   std::mutex disks_mutex_;  // held while a disk is attached; guards what follows
-  bool has_writable_ = false;
   std::vector<std::pair<dev_t, ino_t>> images_;  // by slot, from 1
 
   std::unique_ptr<Watcher> watcher_;  // last: its handlers use the rest

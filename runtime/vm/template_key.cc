@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <string>
+
 namespace farlet::vm {
 
 std::string TemplateKey(const MachineSpec& spec, const TemplateInputs& inputs) {
@@ -16,6 +18,7 @@ std::string TemplateKey(const MachineSpec& spec, const TemplateInputs& inputs) {
   for (const std::string& argument : QemuArguments(spec, MemoryKind::kClone)) {
     digest.UpdateField(argument);
   }
+  digest.UpdateField(std::to_string(spec.disk_bytes));
   return fmt::format("{}mib-{}cpu-{}", spec.size.memory_mib, spec.size.vcpus, digest.FinishHex());
 }
 

@@ -106,11 +106,14 @@ Status HashExtent(int fd, off_t start, off_t end, FastHash& hash) {
 }  // namespace
 
 std::string FormatManifest(const TemplateManifest& manifest) {
-  return json{{"version", kVersion},
-              {"key", manifest.key},
-              {"memory", ToJson(manifest.memory)},
-              {"state", ToJson(manifest.state)}}
-      .dump();
+  json root{{"version", kVersion},
+            {"key", manifest.key},
+            {"memory", ToJson(manifest.memory)},
+            {"state", ToJson(manifest.state)}};
+  if (manifest.disk) {
+    root["disk"] = ToJson(*manifest.disk);
+  }
+  return root.dump();
 }
 
 Result<TemplateManifest> ParseManifest(std::string_view text) {
@@ -119,9 +122,13 @@ Result<TemplateManifest> ParseManifest(std::string_view text) {
     if (root.at("version").get<int>() != kVersion) {
       return MakeError(Code::kDataLoss, "template manifest: of another version");
     }
-    return TemplateManifest{.key = root.at("key").get<std::string>(),
-                            .memory = FromJson(root.at("memory")),
-                            .state = FromJson(root.at("state"))};
+    TemplateManifest manifest{.key = root.at("key").get<std::string>(),
+                              .memory = FromJson(root.at("memory")),
+                              .state = FromJson(root.at("state"))};
+    if (root.contains("disk")) {
+      manifest.disk = FromJson(root.at("disk"));
+    }
+    return manifest;
   } catch (const json::exception& exception) {
     return MakeError(Code::kDataLoss, fmt::format("template manifest: {}", exception.what()));
   }

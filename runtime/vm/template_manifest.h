@@ -3,6 +3,7 @@
 #include "runtime/base/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,7 @@ struct TemplateManifest {
   std::string key;
   File memory;
   File state;
+  std::optional<File> disk;
 
   bool operator==(const TemplateManifest&) const = default;
 };

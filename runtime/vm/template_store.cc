@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kBuilding = "building-";
+constexpr const char* kDisk = "disk";
 constexpr std::chrono::milliseconds kLockPoll{10};
 constexpr size_t kMaxManifestBytes = 64u << 10;
 
@@ -58,6 +60,11 @@ Result<TemplateManifest> ReadManifest(const fs::path& folder) {
     return text.error();
   }
   return ParseManifest(*text);
+}
+
+bool HasChecksum(const UniqueFd& fd, const TemplateManifest::File& file) {
+  const auto checksum = ChecksumOf(fd.get());
+  return checksum && *checksum == file.checksum;
 }
 
 Status Touch(const fs::path& path) {
@@ -110,7 +117,13 @@ Result<Template> TemplateStore::Open(const std::string& key) const {
   FARLET_ASSIGN(const auto state, Describe(opened.state.get()));
   FARLET_ASSIGN(auto memory, DescribeFile(opened.memory.get()));
   memory.checksum = manifest.memory.checksum;
-  if (manifest != TemplateManifest{key, memory, state}) {
+  TemplateManifest found{key, memory, state, std::nullopt};
+  if (manifest.disk) {
+    FARLET_ASSIGN(opened.disk, OpenFile(path / kDisk, O_RDONLY));
+    FARLET_ASSIGN(found.disk, DescribeFile(opened.disk.get()));
+    found.disk->checksum = manifest.disk->checksum;
+  }
+  if (manifest != found) {
     return Corrupt(path, "differs from its manifest");
   }
   if (::lseek(opened.state.get(), 0, SEEK_SET) != 0) {
@@ -151,9 +164,10 @@ Status TemplateStore::Verify(const std::string& key, steady_clock::time_point de
     status = opened.error();
   } else {
     const auto manifest = ReadManifest(folder_ / key);
-    const auto checksum = ChecksumOf(opened->memory.get());
-    if (!manifest || !checksum || manifest->memory.checksum != *checksum) {
+    if (!manifest || !HasChecksum(opened->memory, manifest->memory)) {
       status = Corrupt(folder_ / key, "the memory differs from its checksum");
+    } else if (manifest->disk && !HasChecksum(opened->disk, *manifest->disk)) {
+      status = Corrupt(folder_ / key, "the disk differs from its checksum");
     }
   }
   if (!status && status.error().code != Code::kNotFound) {
@@ -177,10 +191,15 @@ Status TemplateStore::BuildLocked(const std::string& key,
   if (::ftruncate(draft.memory.get(), static_cast<off_t>(memory_bytes)) != 0) {
     return ErrnoError(errno, "make a memory file of " + std::to_string(memory_bytes) + " bytes");
   }
+  draft.disk = path / kDisk;
   FARLET_TRY(build(draft));
   TemplateManifest manifest{.key = key};
   FARLET_ASSIGN(manifest.memory, Describe(draft.memory.get()));
   FARLET_ASSIGN(manifest.state, Describe(draft.state.get()));
+  if (std::error_code none; fs::exists(draft.disk, none)) {
+    FARLET_ASSIGN(const UniqueFd disk, OpenFile(draft.disk, O_RDONLY));
+    FARLET_ASSIGN(manifest.disk, Describe(disk.get()));
+  }
   if (manifest.memory.size != memory_bytes || manifest.state.size == 0) {
     return Internal("build a template: the machine was not saved whole");
   }

@@ -15,6 +15,8 @@ namespace farlet::vm {
 struct Template {
   UniqueFd memory;
   UniqueFd state;
+  // The writable disk as the guest has it mounted; invalid: it has none.
+  UniqueFd disk;
 };
 
 // A machine that is being saved: an empty state file, and a memory file of the right size that is
@@ -22,6 +24,7 @@ struct Template {
 struct TemplateDraft {
   UniqueFd memory;
   UniqueFd state;
+  std::filesystem::path disk;  // to be made by who builds, if the machine is to have one
 };
 
 // Saved machines in a folder (root's alone), shared by all shims of the host. It belongs on a disk:
@@ -32,7 +35,8 @@ struct TemplateDraft {
 //   lock                 held (flock) by whoever changes anything
 //   <key>/memory         the guest's memory, sparse
 //   <key>/state          the devices' state
-//   <key>/manifest.json  sizes, times and checksums of both; without it there is no template
+//   <key>/disk           what is on the writable disk, sparse, if the guest has one mounted
+//   <key>/manifest.json  sizes, times and checksums of these; without it there is no template
 //   <key>/used           its time is that of the last use
 //   building-*           being made, or left by one that died
 //
@@ -53,7 +57,7 @@ class TemplateStore {
   TemplateStore(std::filesystem::path folder, Limits limits);
 
   // kNotFound if there is none, kDataLoss if it is not what its manifest says: the state's checksum
-  // and both files' sizes and times (a change of the memory changes its times).
+  // and all files' sizes and times (a change of the memory changes its times).
   Result<Template> Open(const std::string& key) const;
 
   // Open, or else wait until `deadline` for whoever builds, and build. Afterwards templates that
@@ -63,7 +67,7 @@ class TemplateStore {
                                std::chrono::steady_clock::time_point deadline,
                                const Build& build);
 
-  // As Open, and the memory's checksum too; removes a template that does not pass.
+  // As Open, and the memory's and the disk's checksum too; removes a template that does not pass.
   Status Verify(const std::string& key, std::chrono::steady_clock::time_point deadline);
 
  private:

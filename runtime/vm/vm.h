@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct MachineSize {
   bool operator==(const MachineSize&) const = default;
 };
 
-// The guest's disk for everything that containers write, as AttachWritable makes it available.
+// The guest's disk for everything that containers write: VmOptions::disk.
 inline constexpr const char* kWritableDevice = "vda";
 // Slots for image layers: "vdb" and the following.
 inline constexpr size_t kImageSlots = 12;
@@ -31,8 +32,18 @@ inline constexpr size_t kImageSlots = 12;
 inline constexpr uint64_t kImageSlotBytes = 64ull << 30;
 inline constexpr uint64_t kWritableSlotBytes = 1ull << 40;
 
+// An ext4 file system in a sparse file of its own.
+struct WritableDisk {
+  std::filesystem::path path;  // made by Start; must not exist
+  uint64_t bytes = 0;
+};
+
 struct VmOptions {
   MachineSize size;
+  // Behind kWritableDevice when Start returns; without one there is none. The file is the caller's
+  // to remove, which the machine does not mind. Disks of HostConfig::ephemeral_storage_bytes are
+  // quickest: a template's guest has one mounted already.
+  std::optional<WritableDisk> disk;
   // Opened with IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, one queue. Without one the guest's eth0 leads
   // nowhere. The guest's address on it is set by the guest agent, so the MAC is no option here.
   UniqueFd tap;
@@ -68,10 +79,6 @@ class Vm {
   // afterwards. A write may be short when the guest does not read.
   virtual UniqueFd TakeAgent() = 0;
   virtual UniqueFd TakeFiles() = 0;
-
-  // Puts a raw ext4 image behind kWritableDevice, once. Errors: kAlreadyExists, kInvalidArgument
-  // (not a regular file, larger than the slot), kUnavailable (the VM is gone).
-  virtual Status AttachWritable(const std::filesystem::path& image) = 0;
 
   // Puts a read-only image behind the next free slot and names the guest's device ("vdb").
   // The same file (by inode) again gives the same device. kResourceExhausted when all are taken.

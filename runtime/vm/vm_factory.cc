@@ -5,6 +5,8 @@
 #include "runtime/base/undo.h"
 #include "runtime/vm/boot_files.h"
 #include "runtime/vm/builder_cgroup.h"
+#include "runtime/vm/disk/sparse_copy.h"
+#include "runtime/vm/disk/writable.h"
 #include "runtime/vm/null_tap.h"
 #include "runtime/vm/qemu_vm.h"
 #include "runtime/vm/template_key.h"
@@ -46,12 +48,33 @@ Result<UniqueFd> Duplicate(const UniqueFd& fd) {
 
 Result<VmOptions> Copy(const VmOptions& options) {
   VmOptions copy{.size = options.size,
+                 .disk = options.disk,
                  .cold_boot = options.cold_boot,
                  .cgroup_procs = options.cgroup_procs,
                  .work_dir = options.work_dir,
                  .deadline = options.deadline};
   FARLET_ASSIGN(copy.tap, Duplicate(options.tap));
   return copy;
+}
+
+Result<UniqueFd> MakeDisk(const WritableDisk& disk, const std::filesystem::path& templates) {
+  FARLET_TRY(disk::CreateWritable(
+      disk.path, disk.bytes, {.template_folder = templates, .slot_bytes = kWritableSlotBytes}));
+  UniqueFd fd(::open(disk.path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) {
+    return ErrnoError(errno, "open " + disk.path.string());
+  }
+  return fd;
+}
+
+// What the template's guest has in memory of its disk is true of the copy, also the UUID.
+Result<UniqueFd> CopyDisk(int source, const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) {
+    return ErrnoError(errno, "create " + path.string());
+  }
+  FARLET_TRY(Annotate(disk::SparseCopy(source, fd.get()), "copy the template's disk"));
+  return fd;
 }
 
 class QemuFactory final : public VmFactory {
@@ -72,17 +95,24 @@ class QemuFactory final : public VmFactory {
   }
 
   Result<std::unique_ptr<Vm>> Start(VmOptions options) override;
-  Status EnsureTemplate(MachineSize size) override;
+  Status EnsureTemplate(MachineSize size, uint64_t disk_bytes) override;
 
   const Acceleration& acceleration() const override { return acceleration_; }
 
  private:
-  MachineSpec SpecFor(MachineSize size) const {
-    return {size, acceleration_.kind, acceleration_.tsc_khz};
+  MachineSpec SpecFor(MachineSize size, uint64_t disk_bytes) const {
+    return {size, acceleration_.kind, acceleration_.tsc_khz, disk_bytes};
+  }
+
+  // Templates have a disk of the usual size or none.
+  MachineSpec SpecFor(const VmOptions& options) const {
+    const bool usual = options.disk && options.disk->bytes == config_.ephemeral_storage_bytes;
+    return SpecFor(options.size, usual ? options.disk->bytes : 0);
   }
 
   std::string KeyFor(const MachineSpec& spec) const { return TemplateKey(spec, inputs_); }
 
+  // With a new disk, if it is to have one.
   QemuLaunch LaunchOf(const MachineSpec& spec, MemoryKind memory, VmOptions options) const;
   // Open, built here if it is missing.
   Result<Template> FindTemplate(const MachineSpec& spec);
@@ -101,7 +131,7 @@ class QemuFactory final : public VmFactory {
 };
 
 Result<std::unique_ptr<Vm>> QemuFactory::Start(VmOptions options) {
-  const MachineSpec spec = SpecFor(options.size);
+  const MachineSpec spec = SpecFor(options);
   if (!options.tap.valid()) {
     FARLET_ASSIGN(options.tap, MakeNullTap());
   }
@@ -112,14 +142,17 @@ Result<std::unique_ptr<Vm>> QemuFactory::Start(VmOptions options) {
       return clone;
     }
     log::Warning("no clone of a template, the VM boots instead", {{"error", clone.error()}});
+    if (options.disk) {
+      ::unlink(options.disk->path.c_str());
+    }
   }
   FARLET_ASSIGN(std::unique_ptr<Vm> vm,
                 Boot(LaunchOf(spec, MemoryKind::kPrivate, std::move(options))));
   return vm;
 }
 
-Status QemuFactory::EnsureTemplate(MachineSize size) {
-  const MachineSpec spec = SpecFor(size);
+Status QemuFactory::EnsureTemplate(MachineSize size, uint64_t disk_bytes) {
+  const MachineSpec spec = SpecFor(size, disk_bytes);
   const Status good = templates_.Verify(KeyFor(spec), steady_clock::now() + kBuildDeadline);
   if (good) {
     return good;
@@ -131,12 +164,18 @@ Status QemuFactory::EnsureTemplate(MachineSize size) {
 QemuLaunch QemuFactory::LaunchOf(const MachineSpec& spec,
                                  MemoryKind memory,
                                  VmOptions options) const {
-  return {.qemu = config_.qemu,
-          .kernel = inputs_.files.kernel,
-          .initramfs = inputs_.files.initramfs,
-          .spec = spec,
-          .memory = memory,
-          .options = std::move(options)};
+  QemuLaunch launch{.qemu = config_.qemu,
+                    .kernel = inputs_.files.kernel,
+                    .initramfs = inputs_.files.initramfs,
+                    .spec = spec,
+                    .memory = memory,
+                    .options = std::move(options)};
+  if (launch.options.disk) {
+    launch.make_disk = [disk = *launch.options.disk, templates = config_.cache_dir / "templates"] {
+      return MakeDisk(disk, templates);
+    };
+  }
+  return launch;
 }
 
 Result<Template> QemuFactory::FindTemplate(const MachineSpec& spec) {
@@ -153,7 +192,7 @@ Result<Template> QemuFactory::AwaitTemplate(const MachineSpec& spec,
   if (opened) {
     return opened;
   }
-  FARLET_ASSIGN(const UniqueFd life, builder_(spec.size));
+  FARLET_ASSIGN(const UniqueFd life, builder_(spec.size, spec.disk_bytes));
   // No boot meanwhile: on a busy host the two would keep each other from getting ready.
   while (steady_clock::now() < deadline) {
     pollfd ended{.fd = life.get(), .events = POLLIN, .revents = 0};
@@ -180,6 +219,9 @@ Status QemuFactory::BuildTemplate(const MachineSpec& spec, TemplateDraft& draft)
     std::filesystem::remove_all(folder, ignored);
   });
   FARLET_ASSIGN(options.tap, MakeNullTap());
+  if (spec.disk_bytes != 0) {
+    options.disk = WritableDisk{.path = draft.disk, .bytes = spec.disk_bytes};
+  }
   QemuLaunch launch = LaunchOf(spec, MemoryKind::kTemplate, std::move(options));
   FARLET_ASSIGN(launch.memory_file, Duplicate(draft.memory));
   FARLET_ASSIGN(launch.state_file, Duplicate(draft.state));
@@ -200,6 +242,12 @@ Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOption
   QemuLaunch launch = LaunchOf(spec, MemoryKind::kClone, std::move(options));
   launch.memory_file = std::move(saved.memory);
   launch.state_file = std::move(saved.state);
+  if (saved.disk.valid()) {
+    launch.make_disk = [path = launch.options.disk->path,
+                        source = std::make_shared<UniqueFd>(std::move(saved.disk))] {
+      return CopyDisk(source->get(), path);
+    };
+  }
   auto vm = QemuVm::Launch(std::move(launch));
   if (vm) {
     return std::unique_ptr<Vm>(std::move(*vm));
@@ -213,10 +261,16 @@ Result<std::unique_ptr<Vm>> QemuFactory::Clone(const MachineSpec& spec, VmOption
 
 Result<std::unique_ptr<QemuVm>> QemuFactory::Boot(QemuLaunch launch) const {
   const auto deadline = Within(launch.options.deadline, kBootDeadline);
+  const bool has_disk = launch.options.disk.has_value();
+  const bool is_template = launch.memory == MemoryKind::kTemplate;
   FARLET_ASSIGN(std::unique_ptr<QemuVm> vm, QemuVm::Launch(std::move(launch)));
   Status ready = vm->AwaitAgent(deadline);
   if (ready && handshake_.run) {
-    ready = handshake_.run(vm->agent(), vm->files(), deadline);
+    ready = handshake_.run({.agent = vm->agent(),
+                            .files = vm->files(),
+                            .has_disk = has_disk,
+                            .is_template = is_template},
+                           deadline);
   }
   if (!ready) {
     // Its connections end a moment before it does.

@@ -151,7 +151,7 @@ int Main(const std::vector<std::string>& arguments) {
       "| min / median / max ms | Start returned | first answer | good |\n| --- | --- | --- | --- "
       "|\n");
   const auto start = steady_clock::now();
-  if (const Status built = (*factory)->EnsureTemplate({1, 256}); !built) {
+  if (const Status built = (*factory)->EnsureTemplate({1, 256}, 0); !built) {
     fmt::print(stderr, "{}\n", built.error().message);
     return 1;
   }

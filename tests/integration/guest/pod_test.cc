@@ -62,6 +62,29 @@ TEST_F(GuestPod, PrepareNamesWhatIsWrong) {
   EXPECT_EQ(prepared.error().code, Code::kInvalidArgument);
 }
 
+TEST_F(GuestPod, FurnishComesBeforePrepare) {
+  v1::FurnishRequest furnish;
+  furnish.set_writable_device("../../etc");
+  EXPECT_EQ(Call<v1::FurnishResponse>("Furnish", furnish).error().code, Code::kInvalidArgument);
+  furnish.clear_writable_device();
+  for (int i = 0; i < 2; ++i) {
+    const auto furnished = Call<v1::FurnishResponse>("Furnish", furnish);
+    ASSERT_TRUE(furnished) << furnished.error().message;
+  }
+  v1::PrepareRequest request;
+  request.set_shm_bytes(8u << 20);
+  ASSERT_TRUE(Prepare(request));
+  EXPECT_EQ(Call<v1::FurnishResponse>("Furnish", furnish).error().code, Code::kFailedPrecondition);
+  v1::CreateContainerRequest container = MakeShell("c", "ip addr show lo; df -k /dev/shm");
+  auto* shm = container.add_mounts();
+  shm->set_destination("/dev/shm");
+  shm->set_shm(true);
+  const auto outcome = Run(container);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_THAT(outcome->out, HasSubstr("LOOPBACK,UP"));
+  EXPECT_THAT(outcome->out, HasSubstr(" 8192 "));
+}
+
 TEST_F(GuestPod, ConnectionsToLoopback) {
   ASSERT_TRUE(Prepare());
   ASSERT_TRUE(Create(MakeShell("c", "echo up; nc -l -p 8080 -e cat")));

@@ -53,13 +53,14 @@ class GuestLine {
 
 // The test guest's "INIT" on the files port, and a first hello.
 inline Handshake TestHandshake() {
-  const auto run = [](int agent, int files, std::chrono::steady_clock::time_point) -> Status {
+  const auto run = [](const Handshake::Guest& guest,
+                      std::chrono::steady_clock::time_point) -> Status {
     std::string greeting(4, '\0');
-    if (::recv(files, greeting.data(), 4, MSG_WAITALL) != 4 || greeting != "INIT") {
+    if (::recv(guest.files, greeting.data(), 4, MSG_WAITALL) != 4 || greeting != "INIT") {
       return Internal("the test guest did not greet");
     }
-    (void)!::write(files, "OKAY", 4);
-    GuestLine line(UniqueFd(::dup(agent)));
+    (void)!::write(guest.files, "OKAY", 4);
+    GuestLine line(UniqueFd(::dup(guest.agent)));
     const std::string answer = line.Ask("hello");
     return answer == "ready" ? Status() : Status(Internal("the test guest said " + answer));
   };

@@ -1,5 +1,6 @@
 // A container in a VM: the real guest agent, booted and cloned, with an image and a writable disk.
 
+#include "runtime/shim/handshake.h"
 #include "tests/integration/vm/guest_client.h"
 #include "tests/integration/vm/host.h"
 
@@ -30,13 +31,10 @@ class GuestVmTest : public ::testing::Test {
   void SetUp() override {
     ASSERT_EQ(::geteuid(), 0u) << "needs root";
     ASSERT_TRUE(host_.Prepare()) << host_.error();
-    auto factory = VmFactory::Create(host_.config(), GuestHandshake());
+    auto factory = VmFactory::Create(host_.config(), shim::GuestHandshake());
     ASSERT_TRUE(factory) << factory.error().message;
     factory_ = std::move(*factory);
     image_ = MakeImage();
-    disk_ = host_.NewFile("");
-    fs::resize_file(disk_, 256u << 20);
-    Run(fmt::format("mkfs.ext4 -q -F {}", disk_.string()));
   }
 
   static void Run(const std::string& command) {
@@ -57,8 +55,7 @@ class GuestVmTest : public ::testing::Test {
     return image;
   }
 
-  Status Prepare(Vm& vm, GuestClient& client) {
-    FARLET_TRY(vm.AttachWritable(disk_));
+  static Status Prepare(GuestClient& client) {
     api::PrepareRequest request;
     std::string seed(64, '\0');
     (void)!::getrandom(seed.data(), seed.size(), 0);
@@ -105,14 +102,17 @@ class GuestVmTest : public ::testing::Test {
     return fmt::format("{}status {}", output, end.exit_status());
   }
 
-  void RunsAContainer(bool cold) {
+  void RunsAContainer(bool cold, uint64_t disk_bytes) {
     const auto start = steady_clock::now();
     const auto since = [&start] {
       return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start)
           .count();
     };
-    auto vm =
-        factory_->Start({.size = {1, 256}, .cold_boot = cold, .work_dir = host_.NewWorkDir()});
+    const fs::path folder = host_.NewWorkDir();
+    auto vm = factory_->Start({.size = {1, 256},
+                               .disk = WritableDisk{.path = folder / "disk", .bytes = disk_bytes},
+                               .cold_boot = cold,
+                               .work_dir = folder});
     ASSERT_TRUE(vm) << vm.error().message;
     const auto started = since();
     GuestClient client((*vm)->TakeAgent());
@@ -127,14 +127,15 @@ class GuestVmTest : public ::testing::Test {
     ::uname(&name);
     EXPECT_NE(greeted->kernel(), name.release);
     EXPECT_FALSE(greeted->prepared());
-    const Status prepared = Prepare(**vm, client);
+    const Status prepared = Prepare(client);
     ASSERT_TRUE(prepared) << prepared.error().message;
     const auto ready = since();
     const auto output = RunContainer(**vm, client,
                                      "hostname; cat /proc/1/comm; echo kept > /tmp/file; cat "
-                                     "/tmp/file; grep -c vd /proc/partitions; exit 3");
+                                     "/tmp/file; grep -c vd /proc/partitions; df -k /tmp | "
+                                     "awk 'NR == 2 {print int($2 / 1000000)}'; exit 3");
     ASSERT_TRUE(output) << output.error().message;
-    EXPECT_EQ(*output, "pod-1\nsh\nkept\n13\nstatus 3");
+    EXPECT_EQ(*output, fmt::format("pod-1\nsh\nkept\n13\n{}\nstatus 3", disk_bytes >> 30U));
     fmt::print(
         "{}: started {} ms, Hello {} ms, prepared {} ms, container's end {} ms; {} MiB PSS\n",
         cold ? "booted" : "cloned", started, answered, ready, since(),
@@ -144,16 +145,20 @@ class GuestVmTest : public ::testing::Test {
   TestHost host_;
   std::unique_ptr<VmFactory> factory_;
   fs::path image_;
-  fs::path disk_;
 };
 
 TEST_F(GuestVmTest, BootedRunsAContainer) {
-  RunsAContainer(true);
+  RunsAContainer(true, host_.config().ephemeral_storage_bytes);
 }
 
 TEST_F(GuestVmTest, ClonedRunsAContainer) {
-  ASSERT_TRUE(factory_->EnsureTemplate({1, 256}));
-  RunsAContainer(false);
+  const uint64_t usual = host_.config().ephemeral_storage_bytes;
+  ASSERT_TRUE(factory_->EnsureTemplate({1, 256}, usual));
+  RunsAContainer(false, usual);
+}
+
+TEST_F(GuestVmTest, ClonedRunsAContainerOnAnotherDisk) {
+  RunsAContainer(false, 1u << 30);
 }
 
 TEST_F(GuestVmTest, PowersOff) {

@@ -46,14 +46,26 @@ class VmTest : public ::testing::Test {
     return factory ? std::move(*factory) : nullptr;
   }
 
-  std::unique_ptr<Vm> Start(VmFactory& factory, bool cold = false) {
-    auto vm = factory.Start({.size = {1, 256}, .cold_boot = cold, .work_dir = host_.NewWorkDir()});
+  std::unique_ptr<Vm> Start(VmFactory& factory,
+                            bool cold = false,
+                            std::optional<WritableDisk> disk = std::nullopt) {
+    auto vm = factory.Start({.size = {1, 256},
+                             .disk = std::move(disk),
+                             .cold_boot = cold,
+                             .work_dir = host_.NewWorkDir()});
     EXPECT_TRUE(vm) << vm.error().message;
     return vm ? std::move(*vm) : nullptr;
   }
 
   TestHost host_;
 };
+
+std::string FirstBytes(const fs::path& path, size_t count) {
+  std::ifstream file(path);
+  std::string bytes(count, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(count));
+  return bytes;
+}
 
 bool Ends(const Vm& vm, milliseconds timeout) {
   pollfd end{.fd = vm.exit_fd(), .events = POLLIN, .revents = 0};
@@ -98,7 +110,7 @@ TEST_F(VmTest, ClonesAnswerAndAreApart) {
 }
 
 TEST_F(VmTest, AnotherProcessSharesTheTemplate) {
-  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}));
+  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}, 0));
   const auto before = fs::last_write_time(host_.Templates().at(0) / "manifest.json");
   const auto vm = Start(*Factory());
   EXPECT_EQ(fs::last_write_time(host_.Templates().at(0) / "manifest.json"), before);
@@ -120,7 +132,7 @@ TEST_F(VmTest, ConcurrentStartsBuildOneTemplate) {
 }
 
 TEST_F(VmTest, ChangedMemoryIsNotTrusted) {
-  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}));
+  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}, 0));
   const fs::path folder = host_.Templates().at(0);
   {
     const UniqueFd fd(::open((folder / "memory").c_str(), O_WRONLY));
@@ -137,7 +149,7 @@ TEST_F(VmTest, ChangedMemoryIsNotTrusted) {
 }
 
 TEST_F(VmTest, StateThatQemuRefusesLeadsToABoot) {
-  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}));
+  ASSERT_TRUE(Factory()->EnsureTemplate({1, 256}, 0));
   ASSERT_TRUE(host_.ReplaceState(host_.Templates().at(0), std::string(5000, 'x')));
   const auto vm = Start(*Factory());
   ASSERT_TRUE(vm);
@@ -155,7 +167,7 @@ TEST_F(VmTest, CorruptKernelIsNamed) {
   }
   auto factory = VmFactory::Create(config, TestHandshake());
   ASSERT_TRUE(factory) << factory.error().message;
-  const Status status = (*factory)->EnsureTemplate({1, 256});
+  const Status status = (*factory)->EnsureTemplate({1, 256}, 0);
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find("vmlinux: differs from its checksum"), std::string::npos)
       << status.error().message;
@@ -178,7 +190,8 @@ TEST_F(VmTest, DisksAppearBehindTheirSlots) {
   const auto factory = Factory();
   for (const bool cold : {true, false}) {
     SCOPED_TRACE(cold ? "booted" : "cloned");
-    const auto vm = Start(*factory, cold);
+    const WritableDisk disk{.path = host_.NewWorkDir() / "disk", .bytes = 64u << 20};
+    const auto vm = Start(*factory, cold, disk);
     ASSERT_TRUE(vm);
     GuestLine guest(vm->TakeAgent());
     EXPECT_EQ(guest.Ask("serial vda"), "slot0");
@@ -192,17 +205,38 @@ TEST_F(VmTest, DisksAppearBehindTheirSlots) {
       EXPECT_EQ(guest.Ask("write " + *device + " no"), "error") << "read-only";
       EXPECT_EQ(*vm->AttachImage(image), *device) << "the same file again";
     }
-    const fs::path writable = host_.NewFile(std::string(4096, '.'));
-    const Status attached = vm->AttachWritable(writable);
-    ASSERT_TRUE(attached) << attached.error().message;
     EXPECT_EQ(guest.Ask("write vda from the guest"), "written");
-    EXPECT_EQ(fs::file_size(writable), kWritableSlotBytes) << "padded";
-    std::ifstream file(writable);
-    std::string bytes(14, '\0');
-    file.read(bytes.data(), 14);
-    EXPECT_EQ(bytes, "from the guest");
-    EXPECT_EQ(vm->AttachWritable(writable).error().code, Code::kAlreadyExists);
+    EXPECT_EQ(fs::file_size(disk.path), kWritableSlotBytes) << "padded";
+    EXPECT_EQ(FirstBytes(disk.path, 14), "from the guest");
   }
+}
+
+TEST_F(VmTest, CopiesOfATemplatesDiskAreApart) {
+  const auto factory = Factory();
+  const uint64_t usual = host_.config().ephemeral_storage_bytes;
+  for (const char* words : {"the first wrote", "the other wrote"}) {
+    const WritableDisk disk{.path = host_.NewWorkDir() / "disk", .bytes = usual};
+    const auto vm = Start(*factory, false, disk);
+    ASSERT_TRUE(vm);
+    GuestLine guest(vm->TakeAgent());
+    EXPECT_EQ(guest.Ask("read vda"), "") << "zeros, nothing of another's";
+    EXPECT_EQ(guest.Ask(fmt::format("write vda {}", words)), "written");
+    EXPECT_EQ(FirstBytes(disk.path, 15), words);
+  }
+  ASSERT_EQ(host_.Templates().size(), 1u);
+  EXPECT_EQ(FirstBytes(host_.Templates().at(0) / "disk", 15), std::string(15, '\0'));
+}
+
+TEST_F(VmTest, DiskThatCannotBeMadeIsNamed) {
+  const auto factory = Factory();
+  const auto vm =
+      factory->Start({.size = {1, 256},
+                      .disk = WritableDisk{.path = "/nonexistent/disk", .bytes = 64u << 20},
+                      .work_dir = host_.NewWorkDir()});
+  ASSERT_FALSE(vm);
+  EXPECT_NE(vm.error().message.find("writable disk: make disk /nonexistent/disk"),
+            std::string::npos)
+      << vm.error().message;
 }
 
 TEST_F(VmTest, SlotsEnd) {
@@ -222,7 +256,7 @@ TEST_F(VmTest, SlotsEnd) {
 
 TEST_F(VmTest, FreedMemoryReturnsAndTheTemplateStays) {
   const auto factory = Factory();
-  ASSERT_TRUE(factory->EnsureTemplate({1, 256}));
+  ASSERT_TRUE(factory->EnsureTemplate({1, 256}, 0));
   const auto vm = Start(*factory);
   ASSERT_TRUE(vm);
   GuestLine guest(vm->TakeAgent());
@@ -238,7 +272,7 @@ TEST_F(VmTest, FreedMemoryReturnsAndTheTemplateStays) {
   EXPECT_EQ(guest.Ask("digest"), digest);
   // Verifies the memory's checksum; a new template would have another time.
   const auto made = fs::last_write_time(host_.Templates().at(0) / "manifest.json");
-  EXPECT_TRUE(factory->EnsureTemplate({1, 256}));
+  EXPECT_TRUE(factory->EnsureTemplate({1, 256}, 0));
   EXPECT_EQ(fs::last_write_time(host_.Templates().at(0) / "manifest.json"), made);
 }
 

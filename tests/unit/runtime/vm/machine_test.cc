@@ -32,7 +32,8 @@ std::string ValueOf(const std::vector<std::string>& arguments, const std::string
 
 TEST(MachineTest, CommandLine) {
   EXPECT_EQ(KernelCommandLine(kSpec),
-            "quiet console=ttyS0 cryptomgr.notests init_on_alloc=0 panic=-1 tsc_early_khz=2600000");
+            "quiet console=ttyS0 cryptomgr.notests init_on_alloc=0 panic=-1 "
+            "lsm=landlock,yama tsc=reliable tsc_early_khz=2600000");
   MachineSpec one = kSpec;
   one.size.vcpus = 1;
   EXPECT_NE(KernelCommandLine(one).find(" noreplace-smp"), std::string::npos);
@@ -56,8 +57,8 @@ TEST(MachineTest, SizeAndAcceleration) {
   const auto tcg = QemuArguments(kSpec, MemoryKind::kPrivate);
   EXPECT_EQ(ValueOf(tcg, "-smp"), "2");
   EXPECT_EQ(ValueOf(tcg, "-m"), "512M");
-  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg,tb-size=16");
-  EXPECT_EQ(ValueOf(tcg, "-cpu"), "max,-erms");
+  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg,tb-size=32");
+  EXPECT_EQ(ValueOf(tcg, "-cpu"), "max,-erms,-la57");
   MachineSpec spec = kSpec;
   spec.acceleration = Acceleration::Kind::kKvm;
   const auto kvm = QemuArguments(spec, MemoryKind::kPrivate);

@@ -27,6 +27,7 @@ TEST(TemplateKeyTest, EverythingThatMattersChangesIt) {
       [](Inputs& i) { i.spec.size.memory_mib = 512; },
       [](Inputs& i) { i.spec.acceleration = Acceleration::Kind::kKvm; },
       [](Inputs& i) { i.spec.tsc_khz = 1001; },
+      [](Inputs& i) { i.spec.disk_bytes = 1; },
       [](Inputs& i) { i.other.files.kernel_sha256 = "3"; },
       [](Inputs& i) { i.other.files.initramfs_sha256 = "3"; },
       [](Inputs& i) { i.other.qemu_fingerprint = "qemu 8"; },

@@ -98,6 +98,21 @@ TEST_F(TemplateStoreTest, BuildsOnceAndOpens) {
   EXPECT_EQ(fs::status(folder_ / "key").permissions(), fs::perms::owner_all);
 }
 
+TEST_F(TemplateStoreTest, DiskBelongsToIt) {
+  const auto with_disk = [good = Good()](TemplateDraft& draft) -> Status {
+    std::ofstream(draft.disk) << "disk";
+    return good(draft);
+  };
+  const auto opened = Store().OpenOrBuild("key", kBytes, Soon(), with_disk);
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(ContentOf(opened->disk, 100), "disk");
+  EXPECT_TRUE(Store().Verify("key", Soon()));
+  std::ofstream(folder_ / "key" / "disk") << "spoilt";
+  EXPECT_EQ(Store().Open("key").error().code, Code::kDataLoss);
+  ASSERT_TRUE(Store().OpenOrBuild("key", kBytes, Soon(), Good()));
+  EXPECT_FALSE(Store().Open("key")->disk.valid());
+}
+
 TEST_F(TemplateStoreTest, ConcurrentStartsBuildOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> good = 0;
