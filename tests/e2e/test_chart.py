@@ -20,6 +20,7 @@ from harness.webhook import COMPUTE_TYPE, PROFILE_LABEL
 Json = dict[str, Any]
 pytestmark = [pytest.mark.chart, pytest.mark.farlet_only, pytest.mark.timeout(300)]
 CHART = str(REPOSITORY / "deploy" / "helm" / "farlet")
+SAMPLES = str(REPOSITORY / "tests" / "data" / "fargate" / "samples.yaml")
 RELEASE_NAMESPACE = "farlet-system"
 GIB = 1 << 30
 
@@ -135,16 +136,18 @@ def test_the_node_checks_what_came_past_the_webhook(cluster: Cluster) -> None:
     assert message in seen["told"]
 
 
+def probed(kubectl: Kubectl) -> str | None:
+    """The profile that a pod would run under which is made now."""
+    words = ["run", "probe", "--image=x", "--restart=Never", "--dry-run=server", "-o", "json"]
+    return json.loads(kubectl(*words))["metadata"].get("labels", {}).get(PROFILE_LABEL)
+
+
 def test_fargate_pods_run_in_machines(cluster: Cluster, profile: str, kubectl: Kubectl, pods: Pods) -> None:
     """From the profile by the chart's webhook to a microVM of the size that the pod is shown as."""
     web = container("web", image=NGINX, resources={"requests": {"cpu": "250m", "memory": "300Mi"}})
     shell = container("shell", FOREVER, resources={"requests": {"ephemeral-storage": "30Gi"}})
 
-    def taken() -> bool:
-        words = ["run", "probe", "--image=x", "--restart=Never", "--dry-run=server", "-o", "json"]
-        return profile == json.loads(kubectl(*words))["metadata"].get("labels", {}).get(PROFILE_LABEL)
-
-    wait_until("the webhook knows the profile", taken, 30, 0.5)
+    wait_until("the webhook knows the profile", lambda: profile == probed(kubectl), 30, 0.5)
     kubectl.create(deployment("web", 1, web, shell))
     kubectl("rollout", "status", "deployment/web", "--timeout=150s", deadline=160)
     made = kubectl.list("pods", "app=web")[0]
@@ -158,3 +161,59 @@ def test_fargate_pods_run_in_machines(cluster: Cluster, profile: str, kubectl: K
     assert GIB <= memory <= 2.5 * GIB
     disk = int(kubectl(*inside, "df -k / | awk 'END {print $2}'")) * 1024
     assert 28 * GIB <= disk <= 30 * GIB
+
+
+@contextmanager
+def tainted(cluster: Cluster) -> Iterator[None]:
+    """The node as EKS's Fargate nodes are: for nothing else."""
+    kubectl = Kubectl(cluster)
+    taint = f"{COMPUTE_TYPE}=fargate:NoSchedule"
+    kubectl("taint", "node", cluster.node, taint, "--overwrite")
+    try:
+        yield
+    finally:
+        kubectl("taint", "node", cluster.node, f"{taint}-")
+
+
+@contextmanager
+def another_namespace(cluster: Cluster, name: str) -> Iterator[Kubectl]:
+    kubectl = Kubectl(cluster, name)
+    kubectl("create", "namespace", name)
+    try:
+        wait_until("its default account exists", lambda: kubectl.find("serviceaccount", "default"), 60)
+        yield kubectl
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+def why_pending(each: Json) -> str:
+    conditions = each["status"].get("conditions", [])
+    return next((one.get("message", "") for one in conditions if one["type"] == "PodScheduled"), "")
+
+
+def test_samples_run_where_a_profile_says_so(cluster: Cluster, profile: str, kubectl: Kubectl, namespace: str) -> None:
+    """One file, unchanged, in two namespaces."""
+    with tainted(cluster), another_namespace(cluster, f"{namespace}-other") as other:
+        wait_until("the webhook knows the profile", lambda: profile == probed(kubectl), 30, 0.5)
+        for each in (kubectl, other):
+            each("apply", "-f", SAMPLES)
+        for workload in ("web", "api"):
+            kubectl("rollout", "status", f"deployment/{workload}", "--timeout=180s", deadline=190)
+        kubectl("wait", "--for=condition=complete", "job/batch", "--timeout=120s", deadline=130)
+        sizes = {"web": "0.25vCPU 0.5GB", "api": "0.25vCPU 0.5GB", "batch": "0.5vCPU 1GB"}
+        made = kubectl.list("pods")
+        assert len(made) == 6
+        for each in made:
+            workload = each["metadata"]["name"].split("-")[0]
+            assert each["spec"]["nodeName"] == cluster.node
+            assert each["metadata"]["labels"][PROFILE_LABEL] == profile
+            assert each["metadata"]["annotations"]["CapacityProvisioned"] == sizes[workload]
+        logs = wait_until("the API prints its secret", lambda: kubectl("logs", "deployment/api"), 30)
+        assert logs == "connecting to postgres://database/app\n"
+        assert kubectl("logs", "job/batch") == "working\ndone\n"
+        left = other.list("pods")
+        assert len(left) == 6
+        for each in left:
+            assert PROFILE_LABEL not in each["metadata"]["labels"]
+            assert (each["status"]["phase"], each["spec"].get("nodeName")) == ("Pending", None)
+            assert "untolerated taint" in why_pending(each)

@@ -103,7 +103,7 @@ def test_samples_run_unchanged(cluster: Cluster, webhook: Webhook, asked: str, k
     assert web["spec"]["runtimeClassName"] == webhook.name
     assert web["spec"]["overhead"] == {"memory": "256Mi"}
     assert web["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "500m"
-    assert "s3cret" in kubectl("logs", "deployment/api")
+    wait_until("the API prints its secret", lambda: "s3cret" in kubectl("logs", "deployment/api"), 20)
 
     def counted() -> bool:
         status = kubectl.get("fargateprofile", "fp-samples")["status"]
