@@ -13,11 +13,11 @@ namespace {
 // The key of what is not about one pod.
 const std::string kHousekeeping;
 
-// Each waits for CNI and the kernel as long as it computes. With many more they only wait for the
-// same locks, while others' containers are made and started.
+// More at once only wait for the kernel's locks: beside them others' containers are made and
+// started.
 int SandboxCreations(int configured) {
   return configured > 0 ? configured
-                        : std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
+                        : std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ class PodController {
  public:
   struct Options {
     int workers = 3;
-    int max_sandbox_creations = 0;  // 0: the cores, 4 at least
+    int max_sandbox_creations = 0;  // 0: the cores, 2 at least
     int max_removals = 2;
     ImagePuller::Options images;
     StatusWriter::Options status;
