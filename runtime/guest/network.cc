@@ -43,12 +43,11 @@ Result<unsigned> FindByMac(const std::array<uint8_t, 6>& mac) {
   return NotFound("no interface has this MAC address");
 }
 
-// False as well when there is none of that name.
-bool IsUp(const std::string& name) {
+bool IsUp(unsigned index) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
-  ::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
-  return ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 &&
+  return ::if_indextoname(index, request.ifr_name) != nullptr &&
+         ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 &&
          (static_cast<unsigned>(request.ifr_flags) & IFF_UP) != 0;
 }
 
@@ -96,7 +95,7 @@ Status SetUpInterface(NetlinkSocket& socket, const v1::Interface& wanted) {
   }
   FARLET_ASSIGN(const unsigned index, std::move(found));
   // Name and MAC can be changed only while it is down. In one request the kernel brings it up last.
-  if (IsUp(wanted.name())) {
+  if (IsUp(index)) {
     FARLET_TRY(socket.Do(LinkRequest(index, false), "bring it down"));
   }
   NetlinkRequest change = LinkRequest(index, true);
