@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Aliases can make a short text very large.
+// Of all documents together. Aliases can make a short text very large.
 constexpr size_t kMaxNodes = 200'000;
 constexpr int kMaxDepth = 64;
 
@@ -183,9 +183,10 @@ YamlDocument& YamlDocument::operator=(YamlDocument&& other) noexcept = default;
 
 Result<std::vector<YamlDocument>> YamlDocument::ParseAll(std::string_view text) {
   try {
+    Converter converter;
     std::vector<YamlDocument> documents;
     for (YAML::Node& root : YAML::LoadAll(std::string(text))) {
-      FARLET_ASSIGN(Json json, Converter().Convert(root, 0));
+      FARLET_ASSIGN(Json json, converter.Convert(root, 0));
       if (!json.is_null()) {
         documents.push_back(
             YamlDocument(std::make_unique<State>(State{.root = root, .json = std::move(json)})));

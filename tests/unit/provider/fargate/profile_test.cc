@@ -304,5 +304,28 @@ TEST(YamlTest, ABombOfAliasesIsRefused) {
   EXPECT_NE(documents.error().message.find("too large or too deep"), std::string::npos);
 }
 
+TEST(YamlTest, ManyDocumentsHaveOneBound) {
+  std::string large = "a: &a [";
+  for (int i = 0; i < 1000; ++i) {
+    large += "0, ";
+  }
+  large += "]\nb: [";
+  for (int i = 0; i < 100; ++i) {
+    large += "*a, ";
+  }
+  large += "]\n";
+  EXPECT_TRUE(YamlDocument::ParseAll(large));
+  const auto three = YamlDocument::ParseAll(large + "---\n" + large + "---\n" + large);
+  ASSERT_FALSE(three);
+  EXPECT_NE(three.error().message.find("too large or too deep"), std::string::npos);
+}
+
+TEST(ProfileFileTest, WhatIsNotUtf8IsRefusedWithItsLine) {
+  EXPECT_EQ(Problem(std::string(kHead) + "fargateProfiles:\n  - name: \"\xff\"\n"),
+            "c.yaml: line 4: not UTF-8");
+  EXPECT_EQ(Problem(std::string(kHead) + "fargateProfiles:\n  - \"na\\nme\": x\n"),
+            "c.yaml: line 4: fargateProfiles[0].na me: there is no such field");
+}
+
 }  // namespace
 }  // namespace farlet::fargate
