@@ -75,6 +75,19 @@ bool IsUtf8(const std::string& text) {
   return kube::ValidUtf8(text) == text;
 }
 
+// YAML has no others (YAML 1.2, 5.1), and yaml-cpp does not come to an end with some of them.
+Status CheckCharacters(std::string_view text) {
+  const auto* const bad = std::find_if(text.begin(), text.end(), [](unsigned char letter) {
+    return (letter < 0x20 && letter != '\t' && letter != '\n' && letter != '\r') || letter == 0x7f;
+  });
+  if (bad == text.end()) {
+    return {};
+  }
+  return InvalidArgument(fmt::format("line {}: control character 0x{:02x}",
+                                     1 + std::count(text.begin(), bad, '\n'),
+                                     static_cast<unsigned char>(*bad)));
+}
+
 class Converter {
  public:
   Result<Json> Convert(const YAML::Node& node, int depth) {
@@ -182,6 +195,7 @@ YamlDocument::YamlDocument(YamlDocument&& other) noexcept = default;
 YamlDocument& YamlDocument::operator=(YamlDocument&& other) noexcept = default;
 
 Result<std::vector<YamlDocument>> YamlDocument::ParseAll(std::string_view text) {
+  FARLET_TRY(CheckCharacters(text));
   try {
     Converter converter;
     std::vector<YamlDocument> documents;

@@ -320,6 +320,11 @@ TEST(YamlTest, ManyDocumentsHaveOneBound) {
   EXPECT_NE(three.error().message.find("too large or too deep"), std::string::npos);
 }
 
+// yaml-cpp 0.7 reads ",\0" for ever.
+TEST(ProfileFileTest, ControlCharactersAreRefused) {
+  EXPECT_EQ(Problem(std::string("a: b\n,\0", 7)), "c.yaml: line 2: control character 0x00");
+}
+
 TEST(ProfileFileTest, WhatIsNotUtf8IsRefusedWithItsLine) {
   EXPECT_EQ(Problem(std::string(kHead) + "fargateProfiles:\n  - name: \"\xff\"\n"),
             "c.yaml: line 4: not UTF-8");
