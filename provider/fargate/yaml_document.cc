@@ -4,12 +4,14 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -87,6 +89,55 @@ Status CheckCharacters(std::string_view text) {
                                      1 + std::count(text.begin(), bad, '\n'),
                                      static_cast<unsigned char>(*bad)));
 }
+
+// Goes through a text without building anything. yaml-cpp 0.7 finds documents without end where a
+// stray "," or bracket stands between them.
+class DocumentCounter final : public YAML::EventHandler {
+ public:
+  // Throws YAML::Exception, also for what is no YAML.
+  static void Check(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentCounter counter;
+    while (parser.HandleNextDocument(counter)) {
+    }
+  }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    constexpr int kMaxDocuments = 1000;
+    if (++documents_ > kMaxDocuments) {
+      throw YAML::ParserException(mark, "too many documents, or what belongs to none");
+    }
+  }
+
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+
+  void OnScalar(const YAML::Mark& /*mark*/,
+                const std::string& /*tag*/,
+                YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+
+  void OnSequenceStart(const YAML::Mark& /*mark*/,
+                       const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/,
+                       YAML::EmitterStyle::value /*style*/) override {}
+
+  void OnSequenceEnd() override {}
+
+  void OnMapStart(const YAML::Mark& /*mark*/,
+                  const std::string& /*tag*/,
+                  YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+
+  void OnMapEnd() override {}
+
+ private:
+  int documents_ = 0;
+};
 
 class Converter {
  public:
@@ -197,6 +248,7 @@ YamlDocument& YamlDocument::operator=(YamlDocument&& other) noexcept = default;
 Result<std::vector<YamlDocument>> YamlDocument::ParseAll(std::string_view text) {
   FARLET_TRY(CheckCharacters(text));
   try {
+    DocumentCounter::Check(std::string(text));
     Converter converter;
     std::vector<YamlDocument> documents;
     for (YAML::Node& root : YAML::LoadAll(std::string(text))) {

@@ -320,7 +320,10 @@ TEST(YamlTest, ManyDocumentsHaveOneBound) {
   EXPECT_NE(three.error().message.find("too large or too deep"), std::string::npos);
 }
 
-// yaml-cpp 0.7 reads ",\0" for ever.
+TEST(ProfileFileTest, WhatBelongsToNoDocumentIsRefused) {
+  EXPECT_EQ(Problem(", c\n"), "c.yaml: line 1: too many documents, or what belongs to none");
+}
+
 TEST(ProfileFileTest, ControlCharactersAreRefused) {
   EXPECT_EQ(Problem(std::string("a: b\n,\0", 7)), "c.yaml: line 2: control character 0x00");
 }
