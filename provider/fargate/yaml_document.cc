@@ -247,11 +247,12 @@ YamlDocument& YamlDocument::operator=(YamlDocument&& other) noexcept = default;
 
 Result<std::vector<YamlDocument>> YamlDocument::ParseAll(std::string_view text) {
   FARLET_TRY(CheckCharacters(text));
+  const std::string copy(text);  // as yaml-cpp wants it
   try {
-    DocumentCounter::Check(std::string(text));
+    DocumentCounter::Check(copy);
     Converter converter;
     std::vector<YamlDocument> documents;
-    for (YAML::Node& root : YAML::LoadAll(std::string(text))) {
+    for (YAML::Node& root : YAML::LoadAll(copy)) {
       FARLET_ASSIGN(Json json, converter.Convert(root, 0));
       if (!json.is_null()) {
         documents.push_back(

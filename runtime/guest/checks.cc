@@ -71,6 +71,11 @@ Status CheckDeviceName(std::string_view what, std::string_view name) {
   return CheckId(what, name);
 }
 
+// Empty: none.
+Status CheckWritableDevice(const std::string& name) {
+  return name.empty() ? Status() : CheckDeviceName("writable device", name);
+}
+
 Status CheckEmptyDir(const v1::EmptyDir& dir) {
   FARLET_TRY(CheckId("name of an emptyDir", dir.name()));
   if (dir.mode() > 07777) {
@@ -234,9 +239,7 @@ Status CheckContainer(const v1::CreateContainerRequest& request) {
 }
 
 Status CheckFurnish(const v1::FurnishRequest& request) {
-  return request.writable_device().empty()
-             ? Status()
-             : CheckDeviceName("writable device", request.writable_device());
+  return CheckWritableDevice(request.writable_device());
 }
 
 Status CheckPrepare(const v1::PrepareRequest& request) {
@@ -253,9 +256,7 @@ Status CheckPrepare(const v1::PrepareRequest& request) {
   FARLET_TRY(CheckCount("routes", request.routes_size(), kMaxEntries));
   FARLET_TRY(CheckCount("neighbors", request.neighbors_size(), kMaxEntries));
   FARLET_TRY(CheckMap("sysctls", request.sysctls()));
-  if (!request.writable_device().empty()) {
-    FARLET_TRY(CheckDeviceName("writable device", request.writable_device()));
-  }
+  FARLET_TRY(CheckWritableDevice(request.writable_device()));
   FARLET_TRY(CheckCount("emptyDirs", request.empty_dirs_size(), kMaxEntries));
   for (const v1::EmptyDir& dir : request.empty_dirs()) {
     FARLET_TRY(CheckEmptyDir(dir));
