@@ -20,6 +20,7 @@ void ReadAllowList(const FieldReader& in, AllowList& allow) {
   in.Read("volumeTypes", allow.volume_types);
   in.Read("resources", allow.resources);
   in.Read("runtimeClasses", allow.runtime_classes);
+  in.Read("ulimits", allow.ulimits);
   in.Read("privileged", allow.privileged);
   in.Read("hostPorts", allow.host_ports);
   for (std::string& capability : allow.capabilities) {
@@ -111,6 +112,7 @@ nlohmann::json AllowListToJson(const AllowList& allow) {
   PutList(json, "volumeTypes", allow.volume_types);
   PutList(json, "resources", allow.resources);
   PutList(json, "runtimeClasses", allow.runtime_classes);
+  PutList(json, "ulimits", allow.ulimits);
   if (allow.privileged) {
     json["privileged"] = true;
   }

@@ -35,6 +35,7 @@ struct AllowList {
   std::vector<std::string> volume_types;     // names of the field: "persistentVolumeClaim", "nfs"
   std::vector<std::string> resources;        // extended resources: "nvidia.com/gpu"
   std::vector<std::string> runtime_classes;  // of the pod's own choice
+  std::vector<std::string> ulimits;          // by name, "nofile"; "*": all
   bool privileged = false;
   bool host_ports = false;
 

@@ -2,6 +2,7 @@
 
 #include "provider/fargate/names.h"
 #include "provider/fargate/profile_fields.h"
+#include "runtime/base/ulimit.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -60,6 +61,7 @@ class Check {
     }
     Add("volumes not supported: ", Volumes(), ", ");
     Add("resources not supported: ", Resources(), ", ");
+    Add("ulimits not supported: ", Ulimits(), ", ");
     return std::move(parts_);
   }
 
@@ -147,6 +149,24 @@ class Check {
       }
     }
     return {refused.begin(), refused.end()};
+  }
+
+  std::vector<std::string> Ulimits() const {
+    const auto asked = pod_.annotations.find(std::string(kUlimitsAnnotation));
+    if (asked == pod_.annotations.end()) {
+      return {};
+    }
+    const auto limits = ParseUlimits(asked->second);
+    if (!limits) {
+      return {limits.error().message};
+    }
+    std::vector<std::string> refused;
+    for (const Ulimit& limit : *limits) {
+      if (!Contains(allow_.ulimits, limit.name) && !Contains(allow_.ulimits, "*")) {
+        refused.push_back(limit.name);
+      }
+    }
+    return refused;
   }
 
   const PodFacts& pod_;

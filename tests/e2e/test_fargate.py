@@ -148,25 +148,41 @@ def test_refusal_shows_every_reason(webhook: Webhook, asked: str, kubectl: Kubec
     webhook.profile("fp-strict", {"namespace": asked}, validation="Warn")
     warned = dry_run(kubectl, manifest)
     assert warned.returncode == 0 and "Warning: Pod not supported on Fargate" in warned.stderr
-    webhook.profile("fp-strict", {"namespace": asked}, allow={"capabilities": ["NET_ADMIN"]})
-    allowed = container("c", securityContext={"capabilities": {"add": ["NET_ADMIN"]}})
-    assert on_fargate(made(kubectl, pod("allowed", allowed))) == "fp-strict"
+    webhook.profile("fp-strict", {"namespace": asked}, allow={"capabilities": ["NET_ADMIN"], "ulimits": ["nofile"]})
+    allowed = pod("allowed", container("c", securityContext={"capabilities": {"add": ["NET_ADMIN"]}}))
+    allowed["metadata"]["annotations"] = {"farlet.dev/ulimits": "nofile=65535"}
+    assert on_fargate(made(kubectl, allowed)) == "fp-strict"
+    allowed["metadata"]["annotations"] = {"farlet.dev/ulimits": "nofile=65535,memlock=unlimited"}
+    assert "Pod not supported on Fargate: ulimits not supported: memlock" in dry_run(kubectl, allowed).stderr
+
+
+def waits(kubectl: Kubectl, pods: Pods, name: str) -> str:
+    """A Deployment's pod that no node takes: its uid."""
+    kubectl.create(deployment(name, 1, nodeSelector={"no-such-node": "x"}))
+    made = wait_until("its pod is made", lambda: kubectl.list("pods", f"app={name}"), 30)[0]["metadata"]
+    pods.wait(made["name"], "is unschedulable", is_unschedulable)
+    return str(made["uid"])
+
+
+def is_unschedulable(each: Json) -> bool:
+    return any(one.get("reason") == "Unschedulable" for one in each["status"].get("conditions", []))
+
+
+def wait_routed(kubectl: Kubectl, name: str, before: str, profile: str) -> None:
+    def routed() -> bool:
+        found = kubectl.list("pods", f"app={name}")
+        return [on_fargate(each) for each in found if each["metadata"]["uid"] != before] == [profile]
+
+    wait_until("the Deployment's pod is made anew on Fargate", routed, 30)
 
 
 def test_profile_after_the_pod(webhook: Webhook, asked: str, kubectl: Kubectl, pods: Pods) -> None:
     """What waits is made anew on Fargate by its controller; what has none is told."""
-    nowhere = {"nodeSelector": {"no-such-node": "x"}}
-    kubectl.create(deployment("late", 1, **nowhere), pod("bare", **nowhere))
-    before = kubectl.list("pods", "app=late")[0]["metadata"]["uid"]
-    for name in (kubectl.list("pods", "app=late")[0]["metadata"]["name"], "bare"):
-        pods.wait(name, "is unschedulable", lambda each: each["status"]["conditions"][0]["reason"] == "Unschedulable")
+    kubectl.create(pod("bare", nodeSelector={"no-such-node": "x"}))
+    before = waits(kubectl, pods, "late")
+    pods.wait("bare", "is unschedulable", is_unschedulable)
     webhook.profile("fp-late", {"namespace": asked})
-
-    def routed() -> bool:
-        found = kubectl.list("pods", "app=late")
-        return [on_fargate(each) for each in found if each["metadata"]["uid"] != before] == ["fp-late"]
-
-    wait_until("the Deployment's pod is made anew on Fargate", routed, 30)
+    wait_routed(kubectl, "late", before, "fp-late")
 
     def told() -> bool:
         events = [each["message"] for each in kubectl.list("events") if each["involvedObject"]["name"] == "bare"]
@@ -176,11 +192,14 @@ def test_profile_after_the_pod(webhook: Webhook, asked: str, kubectl: Kubectl, p
     assert kubectl.find("pod", "bare") is not None
 
 
-def test_edited_profile(webhook: Webhook, asked: str, kubectl: Kubectl) -> None:
+def test_edited_profile(webhook: Webhook, asked: str, kubectl: Kubectl, pods: Pods) -> None:
+    """It decides about pods to come, and about one that waits already."""
     webhook.profile("fp-edit", {"namespace": "elsewhere"})
     assert on_fargate(made(kubectl, pod("p"))) == ""
+    before = waits(kubectl, pods, "early")
     webhook.profile("fp-edit", {"namespace": asked})
     assert on_fargate(made(kubectl, pod("p"))) == "fp-edit"
+    wait_routed(kubectl, "early", before, "fp-edit")
 
 
 def test_crd_refuses_what_eksctl_refuses(webhook: Webhook, kubectl: Kubectl) -> None:

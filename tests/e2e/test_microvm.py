@@ -99,6 +99,30 @@ def test_volumes(kubectl: Kubectl, pods: Pods) -> None:
     wait_until("the change arrives", lambda: kubectl(*in_main, "cat /settings/color") == "green", 90)
 
 
+def test_ulimits_and_shared_memory(kubectl: Kubectl, pods: Pods) -> None:
+    """What a pod has no field for is an annotation; a large /dev/shm is an emptyDir, as everywhere."""
+    shm = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "96Mi"}}
+    limited = container(
+        command="ulimit -Sn; ulimit -Hn; exec sleep 3600", volumeMounts=[{"name": "shm", "mountPath": "/dev/shm"}]
+    )
+    manifest = machine("limited", limited, volumes=[shm])
+    manifest["metadata"]["annotations"] = {"farlet.dev/ulimits": "nofile=2000:3000,memlock=unlimited"}
+    wrong = machine("wrong")
+    wrong["metadata"]["annotations"] = {"farlet.dev/ulimits": "files=1"}
+    kubectl.create(manifest, wrong)
+    pods.ready("limited", START)
+    assert pods.logs("limited") == "2000\n3000\n"
+    assert pods.shell("limited", "ulimit -Sn; ulimit -l") == "2000\nunlimited\n", "an exec has them, too"
+    assert int(pods.shell("limited", "df -k /dev/shm | awk 'END {print $2}'")) == 96 * 1024
+    assert "MemFree" in pods.shell("limited", "dd if=/dev/zero of=/dev/shm/x bs=1M count=80 && cat /proc/meminfo")
+
+    def told() -> bool:
+        events = [each["message"] for each in kubectl.list("events") if each["involvedObject"]["name"] == "wrong"]
+        return any('farlet.dev/ulimits: "files" is the name of no ulimit' in message for message in events)
+
+    wait_until("the mistake is on the pod's events", told, START)
+
+
 def test_network(kubectl: Kubectl, pods: Pods) -> None:
     """Between machines, to and from the containers of the host, by name, and by port-forward's way."""
     serve = "mkdir /www; echo hello from $HOSTNAME > /www/index.html; exec httpd -f -p 8080 -h /www"

@@ -1,5 +1,6 @@
 #include "runtime/shim/spec/container_spec.h"
 
+#include "runtime/base/ulimit.h"
 #include "runtime/shim/spec/cursor.h"
 #include "runtime/shim/spec/pod_spec.h"
 #include "runtime/shim/spec/process.h"
@@ -9,6 +10,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <utility>
 
@@ -117,6 +120,35 @@ Result<nlohmann::json> ParseBounded(std::string_view text) {
   return parsed;
 }
 
+// "nofile" → "RLIMIT_NOFILE"
+std::string RlimitType(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
+  return "RLIMIT_" + name;
+}
+
+// What the pod asks for stands instead of the runtime's default.
+void SetUlimits(const Cursor& annotation, guest::v1::Process& process) {
+  if (annotation.empty()) {
+    return;
+  }
+  const auto limits = ParseUlimits(annotation.Text());
+  if (!limits) {
+    annotation.Refuse(limits.error().message);
+    return;
+  }
+  for (const Ulimit& limit : *limits) {
+    const std::string type = RlimitType(limit.name);
+    auto& rlimits = *process.mutable_rlimits();
+    const auto found = std::find_if(rlimits.begin(), rlimits.end(),
+                                    [&](const auto& other) { return other.type() == type; });
+    guest::v1::Rlimit& rlimit = found == rlimits.end() ? *rlimits.Add() : *found;
+    rlimit.set_type(type);
+    rlimit.set_soft(limit.soft);
+    rlimit.set_hard(limit.hard);
+  }
+}
+
 }  // namespace
 
 Result<ContainerPlan> TranslateContainer(const Document& spec,
@@ -128,6 +160,7 @@ Result<ContainerPlan> TranslateContainer(const Document& spec,
   request.set_id(id);
   RefuseHooks(root["hooks"]);
   *request.mutable_process() = TranslateProcess(root["process"]);
+  SetUlimits(root["annotations"][kUlimitsAnnotation], *request.mutable_process());
   request.mutable_rootfs()->set_readonly(root["root"]["readonly"].Flag());
   MountPlan mounts = TranslateMounts(root["mounts"], facts);
   TranslateLinux(root["linux"], request);

@@ -134,6 +134,7 @@ class CreateOperation final : public std::enable_shared_from_this<CreateOperatio
     }
     guest_request_ = std::move(prepared->plan.request);
     auto& process = *guest_request_.mutable_process();
+    container_->rlimits.assign(process.rlimits().begin(), process.rlimits().end());
     process.set_terminal(request_.terminal());
     process.set_stdin(!request_.stdin().empty());
     service_->volumes_->Ensure(container_->id, prepared->plan.volumes,

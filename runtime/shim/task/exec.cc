@@ -64,6 +64,8 @@ void TaskService::Exec(const task::ExecProcessRequest& request, Reply<Empty> rep
                     .err = request.stderr(),
                     .terminal = request.terminal()};
   process->spec = std::move(*spec);
+  process->spec.mutable_rlimits()->Assign((*container)->rlimits.begin(),
+                                          (*container)->rlimits.end());
   process->spec.set_terminal(request.terminal());
   process->spec.set_stdin(!request.stdin().empty());
   auto io = ProcessIo::Open(parts_.threads.io, process->stdio, StreamsOf(process));

@@ -41,6 +41,8 @@ struct Container {
   bool creating = true;  // Create is under way; nothing else may touch it
   bool deleting = false;
   bool oom_told = false;
+  // Of its init, and so of its execs: containerd's exec knows only what the container's spec says.
+  std::vector<guest::v1::Rlimit> rlimits;
   std::shared_ptr<Process> init;
   std::map<std::string, std::shared_ptr<Process>> execs;
   std::vector<SharedPath> shares;  // to be given back

@@ -34,7 +34,7 @@ TEST(ProfileTest, ReadsTheObject) {
       "validation": "Warn",
       "allow": {"capabilities": ["cap_net_admin", "SYS_PTRACE"], "hostPaths": ["/data"],
                 "volumeTypes": ["nfs"], "resources": ["nvidia.com/gpu"],
-                "runtimeClasses": ["kata"], "privileged": true, "hostPorts": true}}})"));
+                "runtimeClasses": ["kata"], "ulimits": ["nofile"], "privileged": true, "hostPorts": true}}})"));
   ASSERT_TRUE(profile) << profile.error().message;
   EXPECT_EQ(profile->meta.name, "fp-dev");
   EXPECT_EQ(profile->selectors,
@@ -46,6 +46,7 @@ TEST(ProfileTest, ReadsTheObject) {
                                        .volume_types = {"nfs"},
                                        .resources = {"nvidia.com/gpu"},
                                        .runtime_classes = {"kata"},
+                                       .ulimits = {"nofile"},
                                        .privileged = true,
                                        .host_ports = true}));
   EXPECT_EQ(profile->WithoutEffect(),

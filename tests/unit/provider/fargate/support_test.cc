@@ -132,6 +132,23 @@ TEST(SupportTest, AllowListOpensSingleFeatures) {
             "");
 }
 
+TEST(SupportTest, UlimitsAreAskedForByAnnotation) {
+  const auto message = [](const std::string& ulimits, const std::vector<std::string>& allowed) {
+    const json pod{
+        {"metadata", {{"name", "p"}, {"annotations", {{"farlet.dev/ulimits", ulimits}}}}},
+        {"spec", {{"containers", {{{"name", "c"}}}}}}};
+    return UnsupportedMessage(*PodFacts::FromJson(pod, "default"), {.ulimits = allowed}, "farlet");
+  };
+  EXPECT_EQ(message("nofile=65535,memlock=unlimited", {"nofile"}),
+            "Pod not supported on Fargate: ulimits not supported: memlock");
+  EXPECT_EQ(message("nofile=65535,memlock=unlimited", {}),
+            "Pod not supported on Fargate: ulimits not supported: nofile, memlock");
+  EXPECT_EQ(message("nofile=65535,memlock=unlimited", {"*"}), "");
+  EXPECT_EQ(message("nofile", {"*"}),
+            "Pod not supported on Fargate: ulimits not supported: \"nofile\" is not of the form "
+            "name=soft:hard");
+}
+
 TEST(SupportTest, HostPathsAreAllowedFromARootDownwards) {
   const auto allowed = [](const std::string& path, const std::string& root) {
     return Message(R"({"volumes": [{"name": "v", "hostPath": {"path": ")" + path + R"("}}]})",

@@ -4,6 +4,7 @@
 #include "runtime/shim/spec/resources.h"
 #include "tests/unit/runtime/shim/spec_text.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -76,6 +77,7 @@ FakeFacts PodHost() {
   const std::string volumes = pod + "volumes/";
   facts.Folder(volumes + "kubernetes.io~empty-dir/scratch", 02777, 2000);
   facts.Tmpfs(volumes + "kubernetes.io~empty-dir/cache", 64 << 20);
+  facts.Tmpfs(volumes + "kubernetes.io~empty-dir/shm", 64 << 20);
   facts.Folder(volumes + "kubernetes.io~configmap/conf");
   facts.Folder(volumes + "kubernetes.io~secret/keys");
   facts.File(volumes + "kubernetes.io~secret/keys/tls.crt");
@@ -159,6 +161,43 @@ TEST(ContainerSpecTest, NamesWhatDoesNotFit) {
   spec = Minimal();
   spec["mounts"] = {{{"destination", "/x"}, {"type", "nfs"}, {"source", "a:/b"}}};
   EXPECT_EQ(Refusal(spec), "config.json: mounts[0].type: nfs: a VM cannot mount this");
+}
+
+TEST(ContainerSpecTest, AVolumeMayBeTheSharedMemory) {
+  const auto mount = [](const std::string& source) {
+    json spec = Minimal();
+    spec["mounts"] = {{{"destination", "/dev/shm"}, {"type", "bind"}, {"source", source}}};
+    const auto plan = TranslateContainer(Parse(spec), "c1", PodHost());
+    EXPECT_TRUE(plan) << plan.error().message;
+    return plan ? plan->request.mounts(0) : guest::v1::Mount();
+  };
+  EXPECT_TRUE(mount("/run/containerd/io.containerd.grpc.v1.cri/sandboxes/s1/shm").shm());
+  const std::string volumes = "/var/lib/farlet/pods/u1/volumes/kubernetes.io~empty-dir/";
+  for (const char* name : {"cache", "shm"}) {
+    const guest::v1::Mount volume = mount(volumes + name);
+    EXPECT_FALSE(volume.shm());
+    EXPECT_EQ(volume.empty_dir().name(), name);
+    EXPECT_EQ(volume.empty_dir().size_bytes(), 64u << 20);
+  }
+  EXPECT_FALSE(mount("/data").shm());
+}
+
+TEST(ContainerSpecTest, UlimitsOfThePodStandInsteadOfTheRuntimes) {
+  json spec = Minimal();
+  spec["process"]["rlimits"] = {{{"type", "RLIMIT_NOFILE"}, {"soft", 1024}, {"hard", 1024}},
+                                {{"type", "RLIMIT_CORE"}, {"soft", 0}, {"hard", 0}}};
+  spec["annotations"]["farlet.dev/ulimits"] = "memlock=unlimited,nofile=65535:1048576";
+  const auto plan = TranslateContainer(Parse(spec), "c1", PodHost());
+  ASSERT_TRUE(plan) << plan.error().message;
+  std::vector<std::string> rlimits;
+  for (const auto& limit : plan->request.process().rlimits()) {
+    rlimits.push_back(fmt::format("{} {} {}", limit.type(), limit.soft(), limit.hard()));
+  }
+  EXPECT_THAT(rlimits, ElementsAre("RLIMIT_NOFILE 65535 1048576", "RLIMIT_CORE 0 0",
+                                   fmt::format("RLIMIT_MEMLOCK {} {}", UINT64_MAX, UINT64_MAX)));
+  spec["annotations"]["farlet.dev/ulimits"] = "files=1";
+  EXPECT_EQ(Refusal(spec),
+            "config.json: annotations.farlet.dev/ulimits: \"files\" is the name of no ulimit");
 }
 
 TEST(ContainerSpecTest, RefusesWhatIsTheHosts) {
