@@ -107,7 +107,7 @@ class Translator {
       item["source"].Refuse("not an absolute path");
       return;
     }
-    if (mount.destination() == "/dev/shm") {
+    if (mount.destination() == "/dev/shm" && IsSandboxShm(source)) {
       mount.set_shm(true);
       plan_.mounts.push_back(std::move(mount));
       return;
@@ -134,6 +134,12 @@ class Translator {
       return;
     }
     AddVolumeOrShare(item, source, *facts, std::move(mount));
+  }
+
+  // The runtime's "…/SANDBOX/shm", which all containers of a pod share unless a volume, perhaps one
+  // of that name, takes its place.
+  static bool IsSandboxShm(const path& source) {
+    return source.filename() == "shm" && !SplitVolumePath(source) && !SplitSubPath(source);
   }
 
   void AddVolumeOrShare(const Cursor& item,
