@@ -21,6 +21,13 @@ namespace {
 
 constexpr uint32_t kReadBytes = 65536;
 
+// With a reset: the host's kernel has taken the connection already, and an orderly end would look
+// like a server that has nothing to say. containerd tells kubectl of a reset.
+void Reset(UniqueFd connection) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 }  // namespace
 
 // One connection: a loop each way, with one chunk in hand. Ends when both ways have ended, or with
@@ -166,6 +173,7 @@ void PortForwarder::Open(uint16_t port, int family, std::shared_ptr<UniqueFd> co
   GuestAgent* const agent = pod_->agent();
   if (agent == nullptr || open_ >= kMaxConnections) {
     log::Warning("a connection to the pod's loopback address is refused", {{"port", port}});
+    Reset(std::move(*connection));
     return;
   }
   ++open_;
@@ -181,6 +189,7 @@ void PortForwarder::Open(uint16_t port, int family, std::shared_ptr<UniqueFd> co
           --self->open_;
           log::Info("nobody in the pod takes a connection",
                     {{"port", port}, {"error", opened.error()}});
+          Reset(std::move(*connection));
           return;
         }
         std::make_shared<Relay>(self->io_, self, opened->connection_id(), connection->Release())

@@ -18,8 +18,8 @@ class PortForwarder final : public std::enable_shared_from_this<PortForwarder> {
 
   PortForwarder(boost::asio::io_context& io, std::shared_ptr<Pod> pod);
 
-  // Any thread. `family` is AF_INET or AF_INET6. Closed at once when the guest has nobody there or
-  // too many are open.
+  // Any thread. `family` is AF_INET or AF_INET6. Reset when the guest has nobody there or too many
+  // are open.
   void Accept(uint16_t port, int family, UniqueFd connection);
 
  private:
