@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <thread>
+#include <utility>
 
 namespace farlet::shim {
 namespace {
@@ -29,14 +31,36 @@ bool IsType(const path& folder, long magic) {
   return ::statfs(folder.c_str(), &info) == 0 && static_cast<long>(info.f_type) == magic;
 }
 
-Status WriteProcs(const path& folder, pid_t pid) {
-  const path file = folder / "cgroup.procs";
+Status Write(const path& file, std::string_view text) {
   const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
-  const std::string text = std::to_string(pid);
   if (!fd.valid() || ::write(fd.get(), text.data(), text.size()) < 0) {
     return ErrnoError(errno, "write " + file.string());
   }
   return {};
+}
+
+Status WriteProcs(const path& folder, pid_t pid) {
+  return Write(folder / "cgroup.procs", std::to_string(pid));
+}
+
+// v2: a group has the limits of a controller once all above it hand that down. One at a time, since
+// a host may lack one; nothing to do in v1.
+void EnableControllers(const path& folder) {
+  constexpr const char* kFile = "cgroup.subtree_control";
+  std::vector<path> above;
+  std::error_code ignored;
+  for (path parent = folder.parent_path(); std::filesystem::exists(parent / kFile, ignored);
+       parent = parent.parent_path()) {
+    above.push_back(parent);
+  }
+  std::reverse(above.begin(), above.end());
+  for (const path& parent : above) {
+    for (const char* controller : {"+cpu", "+memory", "+pids"}) {
+      if (const Status enabled = Write(parent / kFile, controller); !enabled) {
+        log::Debug("enable a cgroup controller", {{"error", enabled.error()}});
+      }
+    }
+  }
 }
 
 // "a-b.slice" lies in "a.slice".
@@ -110,6 +134,7 @@ std::vector<path> EnterCgroup(const std::vector<path>& folders, pid_t pid) {
   for (const path& folder : folders) {
     Status done = MakeDirectories(folder, kFolderMode);
     if (done) {
+      EnableControllers(folder);
       done = WriteProcs(folder, pid);
     }
     if (done) {
@@ -120,6 +145,30 @@ std::vector<path> EnterCgroup(const std::vector<path>& folders, pid_t pid) {
     log::Warning("a cgroup does not take the pod's processes", {{"error", done.error()}});
   }
   return entered;
+}
+
+void LimitCgroups(const std::vector<path>& folders, const HostLimits& limits) {
+  constexpr uint64_t kPeriod = 100'000;  // the kernel's default, in microseconds
+  const std::string memory = std::to_string(limits.memory_bytes);
+  const std::string quota = std::to_string(limits.milli_cpus * kPeriod / 1000);
+  const std::array<std::pair<const char*, std::string>, 5> files{{
+      {"memory.max", memory},
+      {"memory.limit_in_bytes", memory},
+      {"cpu.max", fmt::format("{} {}", quota, kPeriod)},
+      {"cpu.cfs_quota_us", quota},
+      {"pids.max", std::to_string(limits.tasks)},
+  }};
+  for (const path& folder : folders) {
+    for (const auto& [name, text] : files) {
+      std::error_code ignored;
+      if (!std::filesystem::exists(folder / name, ignored)) {
+        continue;  // of the other version, or of another hierarchy
+      }
+      if (const Status written = Write(folder / name, text); !written) {
+        log::Warning("a limit of the pod's cgroup is not set", {{"error", written.error()}});
+      }
+    }
+  }
 }
 
 bool LeaveCgroups(const std::vector<path>& folders, const path& root) {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -27,10 +28,22 @@ Result<std::filesystem::path> CgroupPath(std::string_view cgroups_path);
 std::vector<std::filesystem::path> CgroupFolders(
     const std::filesystem::path& path, const std::filesystem::path& root = "/sys/fs/cgroup");
 
-// Makes the folders and moves `pid` there. What one hierarchy refuses is logged and left out: a
-// pod that is not accounted is better than none. Gives back the folders that took it in.
+// Makes the folders, with v2's controllers down to them, and moves `pid` there. What one hierarchy
+// refuses is logged and left out: a pod that is not accounted is better than none. Gives back the
+// folders that took it in.
 std::vector<std::filesystem::path> EnterCgroup(const std::vector<std::filesystem::path>& folders,
                                                pid_t pid);
+
+// What a pod's host processes may have in all. The guest's own limits are inside; these hold a
+// guest that has taken over its QEMU.
+struct HostLimits {
+  uint64_t memory_bytes = 0;
+  uint64_t milli_cpus = 0;
+  uint64_t tasks = 0;
+};
+
+// Sets them in the hierarchies of v1 or in v2's. What one refuses is logged and left out.
+void LimitCgroups(const std::vector<std::filesystem::path>& folders, const HostLimits& limits);
 
 // Removes the folders, waiting a moment for processes that are about to end. The pod's own cgroup
 // above is its maker's.

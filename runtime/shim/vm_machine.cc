@@ -2,6 +2,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/shim/cgroup.h"
 #include "runtime/shim/cpu_wait.h"
 #include "runtime/shim/file_server_process.h"
 #include "runtime/shim/handshake.h"
@@ -61,6 +62,16 @@ void Describe(const net::PodNetwork& network, guest::v1::PrepareRequest& request
     to.set_device(from.device);
     to.set_mac(from.mac);
   }
+}
+
+// The machine, and what its host processes need beside it: QEMU's own memory, its translated code
+// where it emulates, the file server and the shim; and a CPU for what they do for the guest.
+HostLimits LimitsOfHostProcesses(vm::MachineSize size) {
+  constexpr uint64_t kMemoryMib = 256;
+  constexpr uint64_t kTasks = 1024;
+  return {.memory_bytes = (size.memory_mib + kMemoryMib) << 20,
+          .milli_cpus = (size.vcpus + 1) * kMilliPerCpu,
+          .tasks = kTasks};
 }
 
 }  // namespace
@@ -154,6 +165,7 @@ Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
                                       }));
   vm::VmOptions vm_options;
   vm_options.size = Size();
+  LimitCgroups(state_.cgroups, LimitsOfHostProcesses(vm_options.size));
   vm_options.disk =
       vm::WritableDisk{.path = state_.disk,
                        .bytes = options_.pod.ephemeral_bytes > 0 ? options_.pod.ephemeral_bytes

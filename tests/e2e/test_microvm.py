@@ -1,5 +1,6 @@
 """Pods of the RuntimeClass farlet: each in a machine of its own, and out of reach of everything else."""
 
+import json
 import os
 import platform
 import re
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.kubectl import Kubectl
+from harness.machines import Machines
 from harness.objects import FOREVER, config_map, container, pod
 from harness.pods import Pods, container_status, state
 from harness.waiting import wait_until
@@ -37,6 +40,36 @@ def test_a_machine_of_its_own(kubectl: Kubectl, pods: Pods) -> None:
     assert pods.shell("two", "cat /proc/cpuinfo") != Path("/proc/cpuinfo").read_text(encoding="utf-8")
     memory = int(pods.shell("two", "awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
     assert memory < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 4
+
+
+def test_host_limits(cluster: Cluster, pods: Pods) -> None:
+    """What runs on the host for a machine is held there, too: QEMU itself could be the pod's."""
+    before = {each.pid for each in Machines(cluster).parts()}
+    pods.run(machine("held"), timeout=START)
+    made = [each for each in Machines(cluster).parts() if each.pid not in before]
+    assert {each.kind for each in made} == {"shim", "qemu", "fileServer"}
+    limits = {json.dumps(host_limits(each.pid)) for each in made}
+    assert len(limits) == 1, "all stand in the pod's cgroup"
+    memory, tasks = json.loads(limits.pop())
+    guest = int(pods.shell("held", "awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
+    assert guest < memory <= 2 * guest + (256 << 20)
+    assert tasks == 1024
+
+
+def host_limits(pid: int) -> tuple[int, int]:
+    """Memory and tasks of a process's cgroup, of either version."""
+    of = {}
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            of[controller] = path
+    root = Path("/sys/fs/cgroup")
+    if "memory" in of:
+        files = (root / f"memory{of['memory']}/memory.limit_in_bytes", root / f"pids{of['pids']}/pids.max")
+    else:
+        files = (root / f"{of['']}/memory.max".lstrip("/"), root / f"{of['']}/pids.max".lstrip("/"))
+    memory, tasks = (int(file.read_text(encoding="ascii")) for file in files)
+    return memory, tasks
 
 
 def test_life(kubectl: Kubectl, pods: Pods) -> None:

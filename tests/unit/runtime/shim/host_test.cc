@@ -54,6 +54,64 @@ TEST(CgroupTest, UnderstandsBothDrivers) {
   EXPECT_FALSE(CgroupPath("a:b"));
 }
 
+// A folder whose files are written as a cgroup's are.
+class CgroupFilesTest : public ::testing::Test {
+ protected:
+  CgroupFilesTest() { std::filesystem::create_directories(folder_); }
+
+  ~CgroupFilesTest() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+
+  void Make(const std::filesystem::path& file) { EXPECT_TRUE(WriteFileAtomic(file, "", 0644)); }
+
+  static std::string Text(const std::filesystem::path& file) {
+    return ReadFile(file).value_or("(none)");
+  }
+
+  const std::filesystem::path root_ =
+      std::filesystem::temp_directory_path() / ("farlet-cgroup-" + std::to_string(::getpid()));
+  const std::filesystem::path folder_ = root_ / "kubepods" / "pod1" / "s1";
+  const HostLimits limits_{.memory_bytes = 512u << 20, .milli_cpus = 1500, .tasks = 99};
+};
+
+TEST_F(CgroupFilesTest, LimitsOfVersionTwo) {
+  for (const char* name : {"memory.max", "cpu.max", "pids.max"}) {
+    Make(folder_ / name);
+  }
+  LimitCgroups({folder_}, limits_);
+  EXPECT_EQ(Text(folder_ / "memory.max"), "536870912");
+  EXPECT_EQ(Text(folder_ / "cpu.max"), "150000 100000");
+  EXPECT_EQ(Text(folder_ / "pids.max"), "99");
+}
+
+TEST_F(CgroupFilesTest, LimitsOfVersionOneAreInTheirHierarchies) {
+  const std::filesystem::path memory = root_ / "memory";
+  const std::filesystem::path cpu = root_ / "cpu";
+  std::filesystem::create_directories(memory);
+  std::filesystem::create_directories(cpu);
+  Make(memory / "memory.limit_in_bytes");
+  Make(cpu / "cpu.cfs_quota_us");
+  LimitCgroups({memory, cpu}, limits_);
+  EXPECT_EQ(Text(memory / "memory.limit_in_bytes"), "536870912");
+  EXPECT_EQ(Text(cpu / "cpu.cfs_quota_us"), "150000");
+  EXPECT_FALSE(std::filesystem::exists(cpu / "memory.limit_in_bytes"));
+}
+
+TEST_F(CgroupFilesTest, ControllersAreHandedDownToTheGroup) {
+  for (const std::filesystem::path& above : {root_, root_ / "kubepods", root_ / "kubepods/pod1"}) {
+    Make(above / "cgroup.subtree_control");
+  }
+  Make(folder_ / "cgroup.procs");
+  EXPECT_EQ(EnterCgroup({folder_}, 77), std::vector<std::filesystem::path>{folder_});
+  EXPECT_EQ(Text(folder_ / "cgroup.procs"), "77");
+  for (const std::filesystem::path& above : {root_, root_ / "kubepods", root_ / "kubepods/pod1"}) {
+    // The kernel takes each write for itself; a file keeps the last, over what was longer.
+    EXPECT_TRUE(Text(above / "cgroup.subtree_control").starts_with("+pids")) << above;
+  }
+}
+
 TEST(ProcessIdTest, IsNotFooledByALaterProcess) {
   const pid_t child = ::fork();
   if (child == 0) {
