@@ -141,6 +141,7 @@ class Shim {
                            .events = events_,
                            .clock = clock_,
                            .facts = facts_,
+                           .containerd_namespace = line_.containerd_namespace,
                            .cgroup_v2 = IsUnifiedCgroup(),
                            .on_shutdown = [this](auto done) { ShutDown(std::move(done)); }});
     service_->Register(server_);

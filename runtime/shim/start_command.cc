@@ -5,7 +5,7 @@
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/socket.h"
-#include "runtime/shim/spawn_self.h"
+#include "runtime/shim/spawn.h"
 #include "runtime/shim/spec/pod_spec.h"
 #include "runtime/shim/start_input.h"
 

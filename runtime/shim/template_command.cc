@@ -3,7 +3,7 @@
 #include "runtime/base/log.h"
 #include "runtime/shim/cgroup.h"
 #include "runtime/shim/handshake.h"
-#include "runtime/shim/spawn_self.h"
+#include "runtime/shim/spawn.h"
 #include "runtime/vm/host_config.h"
 #include "runtime/vm/size_class.h"
 #include "runtime/vm/vm_factory.h"

@@ -1,12 +1,31 @@
 #include "runtime/shim/stdio/process_io.h"
 
 #include "runtime/base/log.h"
+#include "runtime/shim/stdio/logger.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace farlet::shim {
 namespace asio = boost::asio;
+
+namespace {
+
+// stdout's name says what becomes of both when it names a logger.
+Result<OutputSinks> OpenOutputs(asio::io_context& io, const StdioNames& names) {
+  FARLET_ASSIGN(const StreamTarget out, Annotate(ParseStreamName(names.out), "stdout"));
+  if (out.kind == StreamTarget::Kind::kLogger) {
+    return StartLogger(io, out, names);
+  }
+  OutputSinks sinks;
+  FARLET_ASSIGN(sinks.out, Annotate(OpenSink(io, out), "stdout"));
+  FARLET_ASSIGN(const StreamTarget err,
+                Annotate(ParseStreamName(names.terminal ? "" : names.err), "stderr"));
+  FARLET_ASSIGN(sinks.err, Annotate(OpenSink(io, err), "stderr"));
+  return sinks;
+}
+
+}  // namespace
 
 ProcessIo::ProcessIo(asio::io_context& io, GuestStreams streams, Patience patience)
     : timer_(io), streams_(std::move(streams)), patience_(patience) {}
@@ -26,15 +45,14 @@ Result<std::shared_ptr<ProcessIo>> ProcessIo::Open(asio::io_context& io,
   if (in.kind != StreamTarget::Kind::kNone) {
     FARLET_ASSIGN(process->in_, Annotate(InputPump::Open(io, in, streams), "stdin"));
   }
-  FARLET_ASSIGN(const StreamTarget out, Annotate(ParseStreamName(names.out), "stdout"));
-  FARLET_ASSIGN(auto out_sink, Annotate(OpenSink(io, out), "stdout"));
+  FARLET_ASSIGN(OutputSinks sinks, OpenOutputs(io, names));
   process->out_.push_back(
-      std::make_shared<OutputPump>(OutputStream::kOut, streams, std::move(out_sink)));
-  if (!names.terminal) {
-    FARLET_ASSIGN(const StreamTarget err, Annotate(ParseStreamName(names.err), "stderr"));
-    FARLET_ASSIGN(auto err_sink, Annotate(OpenSink(io, err), "stderr"));
+      std::make_shared<OutputPump>(OutputStream::kOut, streams, std::move(sinks.out)));
+  if (names.terminal) {
+    sinks.err->Close();
+  } else {
     process->out_.push_back(
-        std::make_shared<OutputPump>(OutputStream::kErr, streams, std::move(err_sink)));
+        std::make_shared<OutputPump>(OutputStream::kErr, streams, std::move(sinks.err)));
   }
   return process;
 }

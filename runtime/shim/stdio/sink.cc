@@ -1,7 +1,5 @@
 #include "runtime/shim/stdio/sink.h"
 
-#include "runtime/base/fd.h"
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -32,9 +30,9 @@ class NullSink final : public Sink {
   asio::io_context& io_;
 };
 
-class FifoSink final : public Sink, public std::enable_shared_from_this<FifoSink> {
+class PipeSink final : public Sink, public std::enable_shared_from_this<PipeSink> {
  public:
-  FifoSink(asio::io_context& io, UniqueFd reader, UniqueFd writer)
+  PipeSink(asio::io_context& io, UniqueFd reader, UniqueFd writer)
       : reader_(std::move(reader)), writer_(io, writer.Release()) {}
 
   void Write(std::string data, StatusCallback done) override {
@@ -63,7 +61,7 @@ class FifoSink final : public Sink, public std::enable_shared_from_this<FifoSink
   }
 
  private:
-  UniqueFd reader_;  // keeps the FIFO open, never read
+  UniqueFd reader_;  // of a FIFO: keeps it open, never read
   asio::posix::stream_descriptor writer_;
   std::string data_;
 };
@@ -109,7 +107,7 @@ Result<std::shared_ptr<Sink>> OpenFifo(asio::io_context& io, const std::string& 
     return ErrnoError(errno, "open " + path);
   }
   return std::shared_ptr<Sink>(
-      std::make_shared<FifoSink>(io, std::move(reader), std::move(writer)));
+      std::make_shared<PipeSink>(io, std::move(reader), std::move(writer)));
 }
 
 }  // namespace
@@ -120,6 +118,8 @@ Result<std::shared_ptr<Sink>> OpenSink(asio::io_context& io, const StreamTarget&
       break;
     case StreamTarget::Kind::kFifo:
       return OpenFifo(io, target.path.string());
+    case StreamTarget::Kind::kLogger:
+      return InvalidArgument("a logger takes both outputs and no input");
     case StreamTarget::Kind::kFile: {
       constexpr mode_t kLogMode = 0640;
       UniqueFd file(
@@ -131,6 +131,13 @@ Result<std::shared_ptr<Sink>> OpenSink(asio::io_context& io, const StreamTarget&
     }
   }
   return std::shared_ptr<Sink>(std::make_shared<NullSink>(io));
+}
+
+Result<std::shared_ptr<Sink>> MakePipeSink(asio::io_context& io, UniqueFd writer) {
+  if (::fcntl(writer.get(), F_SETFL, O_NONBLOCK) != 0) {
+    return ErrnoError(errno, "make a pipe non-blocking");
+  }
+  return std::shared_ptr<Sink>(std::make_shared<PipeSink>(io, UniqueFd(), std::move(writer)));
 }
 
 }  // namespace farlet::shim

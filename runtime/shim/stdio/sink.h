@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/base/fd.h"
 #include "runtime/base/result.h"
 #include "runtime/shim/stdio/names.h"
 
@@ -26,6 +27,10 @@ class Sink {
 
 // A FIFO is opened for reading too, so that a restart of containerd, its only other reader, neither
 // breaks the pipe nor ends it. Opening never blocks.
+// Not for a logger, which takes two streams.
 Result<std::shared_ptr<Sink>> OpenSink(boost::asio::io_context& io, const StreamTarget& target);
+
+// Into a pipe that somebody else reads.
+Result<std::shared_ptr<Sink>> MakePipeSink(boost::asio::io_context& io, UniqueFd writer);
 
 }  // namespace farlet::shim

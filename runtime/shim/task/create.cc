@@ -56,7 +56,9 @@ class CreateOperation final : public std::enable_shared_from_this<CreateOperatio
     container_->init->stdio = {.in = request_.stdin(),
                                .out = request_.stdout(),
                                .err = request_.stderr(),
-                               .terminal = request_.terminal()};
+                               .terminal = request_.terminal(),
+                               .id = request_.id(),
+                               .containerd_namespace = service_->parts_.containerd_namespace};
     service_->containers_[container_->id] = container_;
     service_->parts_.pod->WhenReady([self = shared_from_this()](const Status& ready) {
       ready ? self->Read() : self->Fail(ready.error());

@@ -62,7 +62,9 @@ void TaskService::Exec(const task::ExecProcessRequest& request, Reply<Empty> rep
   process->stdio = {.in = request.stdin(),
                     .out = request.stdout(),
                     .err = request.stderr(),
-                    .terminal = request.terminal()};
+                    .terminal = request.terminal(),
+                    .id = request.exec_id(),
+                    .containerd_namespace = parts_.containerd_namespace};
   process->spec = std::move(*spec);
   process->spec.mutable_rlimits()->Assign((*container)->rlimits.begin(),
                                           (*container)->rlimits.end());

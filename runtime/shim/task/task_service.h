@@ -41,6 +41,7 @@ class TaskService final : public std::enable_shared_from_this<TaskService> {
     std::shared_ptr<EventPublisher> events;
     const Clock& clock;
     const HostFacts& facts;
+    std::string containerd_namespace;
     bool cgroup_v2 = false;  // of the host: decides the kind of metrics
     // containerd is done with this shim, and waits until `done` is called.
     std::function<void(std::function<void()> done)> on_shutdown;

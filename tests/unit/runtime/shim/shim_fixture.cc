@@ -157,6 +157,7 @@ ShimFixture::ShimFixture()
                                                        .events = publisher_,
                                                        .clock = clock_,
                                                        .facts = facts_,
+                                                       .containerd_namespace = "k8s.io",
                                                        .cgroup_v2 = true,
                                                        .on_shutdown = [this](const auto& done) {
                                                          ++shutdowns_;

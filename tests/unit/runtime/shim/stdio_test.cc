@@ -1,7 +1,9 @@
 #include "runtime/base/fd.h"
+#include "runtime/base/file.h"
 #include "runtime/shim/stdio/process_io.h"
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -9,6 +11,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cctype>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -23,7 +27,15 @@ TEST(StreamNameTest, KnowsTheSchemes) {
   EXPECT_EQ(ParseStreamName("fifo:///f")->path, "/f");
   EXPECT_EQ(ParseStreamName("file:///log?x=y")->kind, StreamTarget::Kind::kFile);
   EXPECT_EQ(ParseStreamName("file:///log?x=y")->path, "/log");
-  EXPECT_EQ(ParseStreamName("binary:///x").error().code, Code::kUnimplemented);
+  const auto logger = ParseStreamName("binary:///usr/bin/log?--to=%2Fvar%2Flog&-v&name=a+b");
+  ASSERT_TRUE(logger) << logger.error().message;
+  EXPECT_EQ(logger->kind, StreamTarget::Kind::kLogger);
+  EXPECT_EQ(logger->path, "/usr/bin/log");
+  EXPECT_EQ(logger->arguments, (std::vector<std::string>{"--to", "/var/log", "-v", "name", "a b"}));
+  EXPECT_EQ(ParseStreamName("binary:///x?%zz%4")->arguments, std::vector<std::string>{"%zz%4"});
+  EXPECT_EQ(ParseStreamName("binary:///x?a=%00").error().code, Code::kInvalidArgument);
+  EXPECT_EQ(ParseStreamName("binary://x").error().code, Code::kInvalidArgument);
+  EXPECT_EQ(ParseStreamName("binary-v2:///x").error().code, Code::kUnimplemented);
   EXPECT_EQ(ParseStreamName("ttrpc+unix:///x").error().code, Code::kUnimplemented);
   EXPECT_EQ(ParseStreamName("http://x").error().code, Code::kInvalidArgument);
   EXPECT_EQ(ParseStreamName("relative").error().code, Code::kInvalidArgument);
@@ -141,6 +153,61 @@ TEST_F(ProcessIoTest, OutputGoesOnAfterTheReaderCameBack) {
   ASSERT_TRUE(RunUntil([&] { return readers_[OutputStream::kOut] != nullptr; }));
   std::array<char, 64> buffer{};
   EXPECT_EQ(::read(second.get(), buffer.data(), buffer.size()), 7);
+  (*io)->Close();
+}
+
+// A URL's escapes for all that could mean something in one.
+std::string Escape(const std::string& text) {
+  std::string escaped;
+  for (const unsigned char letter : text) {
+    escaped += std::isalnum(letter) != 0 ? std::string(1, static_cast<char>(letter))
+                                         : fmt::format("%{:02x}", letter);
+  }
+  return escaped;
+}
+
+TEST_F(ProcessIoTest, ALoggerTakesBothOutputs) {
+  const std::string log = (folder_ / "log").string();
+  const std::string script =
+      "exec 5>&-; { cat <&3; cat <&4; echo $CONTAINER_ID; echo "
+      "$CONTAINER_NAMESPACE; } > " +
+      log + ".part; mv " + log + ".part " + log;
+  auto io = ProcessIo::Open(io_,
+                            {.out = "binary:///bin/sh?-c=" + Escape(script),
+                             .err = "binary:///not/looked/at",
+                             .id = "c1",
+                             .containerd_namespace = "moby"},
+                            streams_);
+  ASSERT_TRUE(io) << io.error().message;
+  (*io)->Start();
+  Answer(OutputStream::kErr, {.data = "two\n"});
+  Answer(OutputStream::kErr, {.eof = true});
+  Answer(OutputStream::kOut, {.data = "one\n"});
+  Answer(OutputStream::kOut, {.eof = true});
+  ASSERT_TRUE(RunUntil([&] { return std::filesystem::exists(log); }));
+  EXPECT_EQ(*ReadFile(log), "one\ntwo\nc1\nmoby\n");
+  (*io)->Close();
+}
+
+TEST_F(ProcessIoTest, ALoggerThatIsNotThereIsSaid) {
+  const auto io = ProcessIo::Open(io_, {.out = "binary:///no/logger"}, streams_);
+  ASSERT_FALSE(io);
+  EXPECT_EQ(io.error().message, "start the logger /no/logger: No such file or directory");
+}
+
+TEST_F(ProcessIoTest, ALoggerThatEndsHoldsUpNobody) {
+  ::signal(SIGPIPE, SIG_IGN);  // as the shim does
+  auto io = ProcessIo::Open(io_, {.out = "binary:///bin/true"}, streams_);
+  ASSERT_TRUE(io) << io.error().message;
+  (*io)->Start();
+  Answer(OutputStream::kErr, {.eof = true});
+  for (int i = 0; i < 3; ++i) {
+    Answer(OutputStream::kOut, {.data = std::string(100'000, 'x')});
+  }
+  Answer(OutputStream::kOut, {.eof = true});
+  bool copied = false;
+  (*io)->WhenCopied([&] { copied = true; });
+  EXPECT_TRUE(RunUntil([&] { return copied; }));
   (*io)->Close();
 }
 

@@ -1,0 +1,107 @@
+#include "runtime/shim/stdio/logger.h"
+
+#include "runtime/base/fd.h"
+#include "runtime/base/log.h"
+#include "runtime/shim/spawn.h"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace farlet::shim {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kOut = 3;
+constexpr int kErr = 4;
+constexpr int kReady = 5;
+
+struct Pipe {
+  UniqueFd reader;
+  UniqueFd writer;
+};
+
+// Above the logger's numbers, so that none is overwritten before it is copied.
+Result<UniqueFd> Above(int fd) {
+  constexpr int kFirst = 10;
+  const UniqueFd owned(fd);
+  UniqueFd moved(::fcntl(fd, F_DUPFD_CLOEXEC, kFirst));
+  if (!moved.valid()) {
+    return ErrnoError(errno, "make a pipe for the logger");
+  }
+  return moved;
+}
+
+Result<Pipe> MakePipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    return ErrnoError(errno, "make a pipe for the logger");
+  }
+  Pipe pipe;
+  auto reader = Above(ends[0]);
+  auto writer = Above(ends[1]);
+  FARLET_ASSIGN(pipe.reader, std::move(reader));
+  FARLET_ASSIGN(pipe.writer, std::move(writer));
+  return pipe;
+}
+
+// Waits for the process, so that none stays a zombie, and keeps what it says of its readiness.
+class Reaper : public std::enable_shared_from_this<Reaper> {
+ public:
+  Reaper(asio::io_context& io, pid_t pid, UniqueFd ready)
+      : pid_(pid),
+        ready_(std::move(ready)),
+        ended_(io, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+
+  void Start() {
+    ended_.async_wait(
+        asio::posix::stream_descriptor::wait_read,
+        [self = shared_from_this()](const boost::system::error_code& error) {
+          int status = 0;
+          if (error || ::waitpid(self->pid_, &status, 0) != self->pid_) {
+            return;
+          }
+          if (status != 0) {
+            log::Warning("a logger has failed", {{"pid", self->pid_}, {"status", status}});
+          }
+        });
+  }
+
+ private:
+  const pid_t pid_;
+  const UniqueFd ready_;
+  asio::posix::stream_descriptor ended_;
+};
+
+}  // namespace
+
+Result<OutputSinks> StartLogger(asio::io_context& io,
+                                const StreamTarget& target,
+                                const StdioNames& names) {
+  FARLET_ASSIGN(Pipe out, MakePipe());
+  FARLET_ASSIGN(Pipe err, MakePipe());
+  FARLET_ASSIGN(Pipe ready, MakePipe());
+  Program program{.path = target.path.string(),
+                  .words = target.arguments,
+                  .environment = {"CONTAINER_ID=" + names.id,
+                                  "CONTAINER_NAMESPACE=" + names.containerd_namespace}};
+  program.words.insert(program.words.begin(), program.path);
+  FARLET_ASSIGN(const pid_t pid, Spawn(std::move(program),
+                                       {{.from = out.reader.get(), .to = kOut},
+                                        {.from = err.reader.get(), .to = kErr},
+                                        {.from = ready.writer.get(), .to = kReady}},
+                                       "start the logger " + target.path.string()));
+  std::make_shared<Reaper>(io, pid, std::move(ready.reader))->Start();
+  OutputSinks sinks;
+  FARLET_ASSIGN(sinks.out, MakePipeSink(io, std::move(out.writer)));
+  FARLET_ASSIGN(sinks.err, MakePipeSink(io, std::move(err.writer)));
+  return sinks;
+}
+
+}  // namespace farlet::shim
