@@ -32,7 +32,8 @@ Status SaveStatusCheckpoint(const NodeContext& node, const std::string& uid, con
   const std::filesystem::path folder = PodDirectory(node, uid);
   FARLET_TRY(MakeDirectories(folder, 0750));
   const json file = {{"version", kVersion}, {"uid", uid}, {"status", status}};
-  return WriteFileAtomic(folder / kFileName, file.dump(), 0600);
+  return WriteFileAtomic(folder / kFileName,
+                         file.dump(-1, ' ', false, json::error_handler_t::replace), 0600);
 }
 
 void RemoveStatusCheckpoint(const NodeContext& node, const std::string& uid) {

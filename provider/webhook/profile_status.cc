@@ -152,7 +152,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
   }
 
   void Write(const kube::ObjectMeta& profile, const Json& status) {
-    std::string text = status.dump();
+    std::string text = status.dump(-1, ' ', false, Json::error_handler_t::replace);
     {
       const std::lock_guard lock(mutex_);
       if (written_[profile.uid] == text) {

@@ -18,7 +18,11 @@ constexpr uint64_t kMaxFiles = 1u << 20;
 
 Error Mistake(std::string_view item, std::string_view why) {
   constexpr size_t kShown = 64;
-  return InvalidArgument(fmt::format("\"{}\" {}", item.substr(0, kShown), why));
+  std::string shown(item.substr(0, kShown));
+  // It may be cut within a character, or have lines.
+  std::replace_if(
+      shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return InvalidArgument(fmt::format("\"{}\" {}", shown, why));
 }
 
 bool ReadLimit(std::string_view text, uint64_t& limit) {

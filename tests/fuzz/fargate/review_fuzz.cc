@@ -28,10 +28,10 @@ constexpr unsigned kNoRuntimeClass = 8;
 
 const fargate::ProfileSet& Profiles() {
   static const fargate::ProfileSet profiles({
-      std::make_shared<const Profile>(
-          Profile{.meta = {.name = "a-labels"},
-                  .selectors = {{.object_namespace = "d?v*", .labels = {{"a*", "b?c"}}}},
-                  .allow = {.capabilities = {"SYS_PTRACE"}, .host_paths = {"/data"}}}),
+      std::make_shared<const Profile>(Profile{
+          .meta = {.name = "a-labels"},
+          .selectors = {{.object_namespace = "d?v*", .labels = {{"a*", "b?c"}}}},
+          .allow = {.capabilities = {"SYS_PTRACE"}, .host_paths = {"/data"}, .ulimits = {"core"}}}),
       std::make_shared<const Profile>(
           Profile{.meta = {.name = "b-all"}, .selectors = {{.object_namespace = "dev"}}}),
   });

@@ -88,6 +88,19 @@ TEST_F(ProfileStatusTest, CountsPods) {
                               {"withoutEffect", {"subnets"}}}));
 }
 
+TEST_F(ProfileStatusTest, AMessageThatIsCutWithinACharacterIsWritten) {
+  const std::string path = std::string(fargate::kProfilePath) + "/a";
+  const std::string letters(63, 'a');
+  harness_.api.Put(path, {{"spec", {{"selectors", {{{"namespace", letters + "\u00e4"}}}}}}});
+  Start();
+  const auto written = [&] {
+    const std::string message =
+        harness_.api.Find(path)->value(Json::json_pointer("/status/message"), "");
+    return message.find("namespace \"" + letters) != std::string::npos;
+  };
+  EXPECT_TRUE(harness_.AdvanceUntil(milliseconds(200), written));
+}
+
 TEST_F(ProfileStatusTest, WritesOnlyWhatChanges) {
   const std::string path = std::string(fargate::kProfilePath) + "/";
   harness_.api.Put(path + "a", {{"spec", {{"selectors", {{{"namespace", "x"}}}}}}});

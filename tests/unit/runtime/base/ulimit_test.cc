@@ -32,6 +32,7 @@ TEST(UlimitTest, MistakesAreNamed) {
   EXPECT_EQ(Problem("nproc=2:1"), "\"nproc=2:1\" has a soft limit above the hard one");
   EXPECT_EQ(Problem("nofile=1:unlimited"), "\"nofile=1:unlimited\" is above 1048576");
   EXPECT_EQ(Problem("nproc=1,nproc=2"), "\"nproc\" is there twice");
+  EXPECT_EQ(Problem("a\nb\xc3\xa4"), "\"a?b??\" is not of the form name=soft:hard");
   EXPECT_EQ(Problem(std::string(1000, 'x')).size(), 64 + 36u);
 }
 
