@@ -9,6 +9,7 @@
 #include "runtime/shim/start_command.h"
 #include "runtime/shim/template_command.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -63,6 +64,8 @@ int Run(const CommandLine& line) {
 }
 
 int Main(int argc, char** argv) {
+  // Whoever reads may be gone at any time; a write says so.
+  ::signal(SIGPIPE, SIG_IGN);
   std::vector<std::string_view> arguments(argv + 1, argv + argc);
   const Result<CommandLine> line = ParseCommandLine(arguments);
   if (!line) {

@@ -236,7 +236,6 @@ Status RunServe(const CommandLine& line) {
   // Small and long-lived: arenas of their own for threads that hardly allocate cost more than they
   // give.
   ::mallopt(M_ARENA_MAX, 1);
-  ::signal(SIGPIPE, SIG_IGN);
   const std::filesystem::path bundle = std::filesystem::current_path();
   LogToFifo(bundle / "log");
   if (line.debug) {

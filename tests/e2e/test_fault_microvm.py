@@ -25,8 +25,9 @@ Json = dict[str, Any]
 
 LIVES = int(os.environ.get("FARLET_TEST_LIVES", "24"))
 AT_ONCE = 4
-# A machine that is killed takes another start, and so does the one after it.
-PATIENCE = 180
+# A machine that is killed takes another start, and so does the one after it; who is killed again and again is held back,
+# five minutes in the end.
+PATIENCE = 600
 KILLED = 137
 UNKNOWN = 255  # containerd's code for a container whose shim is gone: nobody was there to see its end
 NOT_STARTED = 128  # containerd's code for a container whose start failed; its message says why

@@ -54,10 +54,8 @@ Result<Pipe> MakePipe() {
 // Waits for the process, so that none stays a zombie, and keeps what it says of its readiness.
 class Reaper : public std::enable_shared_from_this<Reaper> {
  public:
-  Reaper(asio::io_context& io, pid_t pid, UniqueFd ready)
-      : pid_(pid),
-        ready_(std::move(ready)),
-        ended_(io, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+  Reaper(asio::io_context& io, pid_t pid, UniqueFd process, UniqueFd ready)
+      : pid_(pid), ready_(std::move(ready)), ended_(io, process.Release()) {}
 
   void Start() {
     ended_.async_wait(
@@ -97,7 +95,11 @@ Result<OutputSinks> StartLogger(asio::io_context& io,
                                         {.from = err.reader.get(), .to = kErr},
                                         {.from = ready.writer.get(), .to = kReady}},
                                        "start the logger " + target.path.string()));
-  std::make_shared<Reaper>(io, pid, std::move(ready.reader))->Start();
+  UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) {
+    return ErrnoError(errno, "watch the logger " + target.path.string());
+  }
+  std::make_shared<Reaper>(io, pid, std::move(process), std::move(ready.reader))->Start();
   OutputSinks sinks;
   FARLET_ASSIGN(sinks.out, MakePipeSink(io, std::move(out.writer)));
   FARLET_ASSIGN(sinks.err, MakePipeSink(io, std::move(err.writer)));
