@@ -404,8 +404,9 @@ TEST_F(TaskServiceTest, RefusesWhatItCannotServe) {
   ASSERT_TRUE(CreateSandbox());
   EXPECT_EQ(Create("../c1", Bundle("c1", "container")).error().code, Code::kInvalidArgument);
   EXPECT_EQ(Create("sandbox", Bundle("sandbox", "sandbox")).error().code, Code::kAlreadyExists);
-  EXPECT_EQ(Create("c1", Bundle("c1", "container"), {.out = "binary-v2:///bin/logger"}).error().code,
-            Code::kUnimplemented);
+  EXPECT_EQ(
+      Create("c1", Bundle("c1", "container"), {.out = "binary-v2:///bin/logger"}).error().code,
+      Code::kUnimplemented);
   EXPECT_EQ(Create("c1", folder_ / "missing").error().code, Code::kNotFound);
   ASSERT_TRUE(Create("c1", Bundle("c1", "container")));
 }
