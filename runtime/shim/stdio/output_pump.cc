@@ -32,7 +32,7 @@ void OutputPump::OnChunk(Result<OutputChunk> chunk) {
     return;
   }
   if (!chunk) {
-    log::Debug("output ends", {{"error", chunk.error()}});
+    log::Info("output ends early", {{"error", chunk.error()}});
     End();
     return;
   }
