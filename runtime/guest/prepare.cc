@@ -28,7 +28,8 @@ namespace {
 
 constexpr uint64_t kDefaultShmBytes = 64u << 20;
 // The disk is new and empty: a thread of the kernel's that looks through it would find nothing.
-constexpr const char* kDiskOptions = "noinit_itable,no_prefetch_block_bitmaps";
+// What is deleted goes back to the host.
+constexpr const char* kDiskOptions = "discard,noinit_itable,no_prefetch_block_bitmaps";
 constexpr unsigned long kShmFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 std::string ShmOptions(uint64_t bytes) {

@@ -156,6 +156,30 @@ def test_ulimits_and_shared_memory(kubectl: Kubectl, pods: Pods) -> None:
     wait_until("the mistake is on the pod's events", told, START)
 
 
+def test_deleted_files_are_given_back(cluster: Cluster, pods: Pods) -> None:
+    before = {each.pid for each in Machines(cluster).parts()}
+    pods.run(machine("writer"), timeout=START)
+    qemu = next(each.pid for each in Machines(cluster).parts() if each.kind == "qemu" and each.pid not in before)
+    empty = disk_bytes(qemu)
+    pods.shell("writer", "dd if=/dev/urandom of=/file bs=1M count=48 2>/dev/null; sync")
+    assert disk_bytes(qemu) >= empty + (48 << 20)
+    pods.shell("writer", "rm /file; sync")
+    wait_until("the host has it back", lambda: disk_bytes(qemu) < empty + (16 << 20), 60)
+
+
+def disk_bytes(qemu: int) -> int:
+    """What a machine's writable disk, which has no name any more, takes on the host."""
+    sizes = []
+    for each in Path(f"/proc/{qemu}/fd").iterdir():
+        try:
+            if ".ext4 (deleted)" in os.readlink(each):
+                sizes.append(each.stat().st_blocks * 512)
+        except FileNotFoundError:
+            continue
+    assert sizes
+    return max(sizes)
+
+
 def test_network(kubectl: Kubectl, pods: Pods) -> None:
     """Between machines, to and from the containers of the host, by name, and by port-forward's way."""
     serve = "mkdir /www; echo hello from $HOSTNAME > /www/index.html; exec httpd -f -p 8080 -h /www"
