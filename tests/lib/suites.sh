@@ -85,7 +85,7 @@ run_ctest() {
 suite_unit_preset() {
   local report=$2
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-  export TSAN_OPTIONS=halt_on_error=1
+  export LSAN_OPTIONS=suppressions=$ROOT/tests/lib/lsan.supp:print_suppressions=0 TSAN_OPTIONS=halt_on_error=1
   as_owner bash -c "$(declare -f run_ctest); ROOT=$ROOT; run_ctest $1 unit $report -j $JOBS"
 }
 

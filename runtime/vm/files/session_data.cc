@@ -24,7 +24,11 @@ constexpr int64_t kSettledNs = 2'000'000'000;
 OpenStamp StampOf(const struct statx& description) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  const auto nanoseconds = [](int64_t sec, int64_t nsec) { return sec * 1'000'000'000 + nsec; };
+  // A file may be of any year, also of one that does not fit: then it wraps around.
+  const auto nanoseconds = [](int64_t sec, int64_t nsec) {
+    return static_cast<int64_t>(static_cast<uint64_t>(sec) * 1'000'000'000u +
+                                static_cast<uint64_t>(nsec));
+  };
   OpenStamp stamp{
       .mtime_ns = nanoseconds(description.stx_mtime.tv_sec, description.stx_mtime.tv_nsec),
       .ctime_ns = nanoseconds(description.stx_ctime.tv_sec, description.stx_ctime.tv_nsec),

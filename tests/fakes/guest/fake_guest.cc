@@ -64,6 +64,11 @@ FakeGuest::~FakeGuest() {
   });
   thread_.join();
   server_.reset();
+  // What waits for a process holds it.
+  for (const auto& [key, process] : processes_) {
+    process->reader.clear();
+    process->waiting.clear();
+  }
 }
 
 UniqueFd FakeGuest::TakeAgent() {

@@ -139,7 +139,8 @@ TEST(CheckProfileTest, RefusesWhatCanMatchNothing) {
   EXPECT_FALSE(CheckProfile(profile));
   profile.selectors = {{.object_namespace = "d", .labels = {{"example.org/a_*", "V.?"}}}};
   EXPECT_TRUE(CheckProfile(profile));
-  for (const std::string name : {"Upper", "a_b", "-a", std::string(64, 'a').c_str()}) {
+  for (const std::string& name :
+       {std::string("Upper"), std::string("a_b"), std::string("-a"), std::string(64, 'a')}) {
     profile.meta.name = name;
     EXPECT_FALSE(CheckProfile(profile)) << name;
   }

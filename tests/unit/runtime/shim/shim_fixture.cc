@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <future>
 
 namespace farlet::shim {
 
@@ -179,6 +180,16 @@ ShimFixture::~ShimFixture() {
     server_->Close();
     pod_->Kill();
   });
+  // Calls to its guest keep the service alive, which keeps the pod, until it is gone.
+  while (!IsPodGone()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  // So does an event that is under way with its publisher.
+  std::promise<void> flushed;
+  boost::asio::post(io_, [&] {
+    publisher_->Flush(std::chrono::milliseconds(2000), [&] { flushed.set_value(); });
+  });
+  flushed.get_future().wait();
   pool_.join();
   // What the pool posted last, and what that asks for, still finds its objects.
   boost::asio::post(io_, [this] { io_.stop(); });
@@ -189,6 +200,12 @@ ShimFixture::~ShimFixture() {
   client_.reset();
   pod_.reset();
   std::filesystem::remove_all(folder_);
+}
+
+bool ShimFixture::IsPodGone() {
+  std::promise<bool> gone;
+  boost::asio::post(io_, [&] { gone.set_value(pod_->state() == Pod::State::kGone); });
+  return gone.get_future().get();
 }
 
 void ShimFixture::Boot() {

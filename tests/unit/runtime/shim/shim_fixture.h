@@ -138,6 +138,8 @@ class ShimFixture : public ::testing::Test {
   std::shared_ptr<Pod> pod_;
 
  private:
+  bool IsPodGone();
+
   RealClock clock_;
   RealHostFacts facts_;
   boost::asio::io_context io_;
