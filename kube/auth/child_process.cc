@@ -1,5 +1,6 @@
 #include "kube/auth/child_process.h"
 
+#include "runtime/base/c_strings.h"
 #include "runtime/base/fd.h"
 #include "runtime/base/text.h"
 #include "runtime/base/time_format.h"
@@ -33,15 +34,6 @@ Result<Pipe> MakePipe() {
   return Pipe{.read = UniqueFd(ends[0]), .write = UniqueFd(ends[1])};
 }
 
-std::vector<char*> Pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (const std::string& text : strings) {
-    pointers.push_back(const_cast<char*>(text.c_str()));
-  }
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 Result<pid_t> Spawn(const ChildProcess& process, int output, int complaint) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -59,8 +51,8 @@ Result<pid_t> Spawn(const ChildProcess& process, int output, int complaint) {
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  auto arguments = Pointers(process.arguments);
-  auto environment = Pointers(process.environment);
+  auto arguments = CStrings(process.arguments);
+  auto environment = CStrings(process.environment);
   pid_t pid = 0;
   const int error = ::posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(),
                                    environment.data());

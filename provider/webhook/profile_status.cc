@@ -152,13 +152,12 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
   }
 
   void Write(const kube::ObjectMeta& profile, const Json& status) {
-    std::string text = status.dump(-1, ' ', false, Json::error_handler_t::replace);
     {
       const std::lock_guard lock(mutex_);
-      if (written_[profile.uid] == text) {
+      if (written_[profile.uid] == status) {
         return;
       }
-      written_[profile.uid] = text;
+      written_[profile.uid] = status;
     }
     const std::string path = std::string(fargate::kProfilePath) + "/" + profile.name + "/status";
     client_.Patch(path, kube::PatchType::kMerge, {{"status", status}}, {},
@@ -188,7 +187,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
   std::mutex mutex_;  // guards all below
   bool soon_ = false;
   std::optional<TimerService::Id> timer_;
-  std::map<std::string, std::string> written_;        // by uid of the profile
+  std::map<std::string, Json> written_;               // by uid of the profile
   std::unique_ptr<kube::Informer<FargatePod>> pods_;  // set once, by Start()
 };
 

@@ -1,5 +1,6 @@
 #include "runtime/guest/child.h"
 
+#include "runtime/base/c_strings.h"
 #include "runtime/base/file.h"
 #include "runtime/guest/rootfs.h"
 #include "runtime/guest/sys.h"
@@ -150,16 +151,6 @@ std::vector<std::string> MakeEnv(const ProcessPlan& plan) {
   return env;
 }
 
-std::vector<char*> Pointers(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (std::string& text : texts) {
-    pointers.push_back(text.data());
-  }
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 // A session of its own, and what is written in the agent's /proc: the container may have none.
 Status LeaveAgent(const ProcessPlan& plan) {
   if (::setsid() < 0) {
@@ -185,8 +176,8 @@ Status LeaveAgent(const ProcessPlan& plan) {
     Fail(socket, program.error());
   }
   std::vector<std::string> args = plan.args;
-  const std::vector<char*> argv = Pointers(args);
-  const std::vector<char*> envp = Pointers(env);
+  const std::vector<char*> argv = CStrings(args);
+  const std::vector<char*> envp = CStrings(env);
   socket.SendReady();
   if (wait && !socket.WaitForGo()) {
     ::_exit(255);

@@ -1,8 +1,14 @@
 #include "runtime/shim/spawn.h"
 
+#include "runtime/base/c_strings.h"
+#include "runtime/base/fd.h"
+
+#include <fcntl.h>
 #include <spawn.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
@@ -12,16 +18,6 @@ extern char** environ;
 namespace farlet::shim {
 namespace {
 
-std::vector<char*> Pointers(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (std::string& text : texts) {
-    pointers.push_back(text.data());
-  }
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 std::vector<std::string> WithOurs(std::vector<std::string> environment) {
   for (char** variable = environ; *variable != nullptr; ++variable) {
     environment.emplace_back(*variable);
@@ -29,15 +25,33 @@ std::vector<std::string> WithOurs(std::vector<std::string> environment) {
   return environment;
 }
 
+// Copies above all numbers of the new process, so that none is overwritten before it is in place.
+Result<std::vector<UniqueFd>> OutOfTheWay(const std::vector<Inherited>& descriptors) {
+  int above = 0;
+  for (const Inherited& descriptor : descriptors) {
+    above = std::max(above, descriptor.to + 1);
+  }
+  std::vector<UniqueFd> copies;
+  for (const Inherited& descriptor : descriptors) {
+    UniqueFd copy(::fcntl(descriptor.from, F_DUPFD_CLOEXEC, above));
+    if (!copy.valid()) {
+      return ErrnoError(errno, "copy a descriptor");
+    }
+    copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
 }  // namespace
 
 Result<pid_t> Spawn(Program program,
                     const std::vector<Inherited>& descriptors,
                     std::string_view what) {
+  FARLET_ASSIGN(const std::vector<UniqueFd> sources, Annotate(OutOfTheWay(descriptors), what));
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  for (const Inherited& descriptor : descriptors) {
-    ::posix_spawn_file_actions_adddup2(&actions, descriptor.from, descriptor.to);
+  for (size_t i = 0; i < descriptors.size(); ++i) {
+    ::posix_spawn_file_actions_adddup2(&actions, sources[i].get(), descriptors[i].to);
   }
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
@@ -52,7 +66,7 @@ Result<pid_t> Spawn(Program program,
   std::vector<std::string> environment = WithOurs(std::move(program.environment));
   pid_t pid = 0;
   const int error = ::posix_spawn(&pid, program.path.c_str(), &actions, &attributes,
-                                  Pointers(program.words).data(), Pointers(environment).data());
+                                  CStrings(program.words).data(), CStrings(environment).data());
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {

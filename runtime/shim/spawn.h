@@ -22,9 +22,9 @@ struct Program {
   std::vector<std::string> environment;  // "NAME=value", beside ours
 };
 
-// Starts a program in a session of its own, as signals are at the start of a process. The
-// descriptors are copied in their order; others that are close-on-exec stay behind. The caller
-// waits for the process. An error begins with `what`: "start the shim".
+// Starts a program in a session of its own, as signals are at the start of a process. Of the
+// descriptors each arrives, whatever its number is here; others that are close-on-exec stay behind.
+// The caller waits for the process. An error begins with `what`: "start the shim".
 Result<pid_t> Spawn(Program program,
                     const std::vector<Inherited>& descriptors,
                     std::string_view what);

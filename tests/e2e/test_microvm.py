@@ -149,11 +149,8 @@ def test_ulimits_and_shared_memory(kubectl: Kubectl, pods: Pods) -> None:
     assert int(pods.shell("limited", "df -k /dev/shm | awk 'END {print $2}'")) == 96 * 1024
     assert "MemFree" in pods.shell("limited", "dd if=/dev/zero of=/dev/shm/x bs=1M count=80 && cat /proc/meminfo")
 
-    def told() -> bool:
-        events = [each["message"] for each in kubectl.list("events") if each["involvedObject"]["name"] == "wrong"]
-        return any('farlet.dev/ulimits: "files" is the name of no ulimit' in message for message in events)
-
-    wait_until("the mistake is on the pod's events", told, START)
+    mistake = 'farlet.dev/ulimits: "files" is the name of no ulimit'
+    pods.wait_event("wrong", "Warning", "Failed", mistake, START)
 
 
 def test_deleted_files_are_given_back(cluster: Cluster, pods: Pods) -> None:

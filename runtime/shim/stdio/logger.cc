@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <utility>
 
 namespace farlet::shim {
@@ -27,28 +29,12 @@ struct Pipe {
   UniqueFd writer;
 };
 
-// Above the logger's numbers, so that none is overwritten before it is copied.
-Result<UniqueFd> Above(int fd) {
-  constexpr int kFirst = 10;
-  const UniqueFd owned(fd);
-  UniqueFd moved(::fcntl(fd, F_DUPFD_CLOEXEC, kFirst));
-  if (!moved.valid()) {
-    return ErrnoError(errno, "make a pipe for the logger");
-  }
-  return moved;
-}
-
 Result<Pipe> MakePipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return ErrnoError(errno, "make a pipe for the logger");
   }
-  Pipe pipe;
-  auto reader = Above(ends[0]);
-  auto writer = Above(ends[1]);
-  FARLET_ASSIGN(pipe.reader, std::move(reader));
-  FARLET_ASSIGN(pipe.writer, std::move(writer));
-  return pipe;
+  return Pipe{.reader = UniqueFd(ends[0]), .writer = UniqueFd(ends[1])};
 }
 
 // Waits for the process, so that none stays a zombie, and keeps what it says of its readiness.

@@ -19,6 +19,13 @@ int OpenEntry(int folder, const char* name, UniqueFd& entry);
 // Everything that identifies and describes what the descriptor refers to.
 int Describe(int fd, struct statx& description);
 
+// Of a file's time, for comparisons. It may be of any year, also of one that does not fit: then it
+// wraps around.
+inline int64_t Nanoseconds(int64_t sec, int64_t nsec) {
+  return static_cast<int64_t>(static_cast<uint64_t>(sec) * 1'000'000'000u +
+                              static_cast<uint64_t>(nsec));
+}
+
 // What of the flags of open(2) the guest may decide. Not O_DIRECT, whose rules of alignment are
 // about buffers that we do not have.
 inline constexpr uint32_t kOpenFlags =

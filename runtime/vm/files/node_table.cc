@@ -13,10 +13,6 @@
 namespace farlet::files {
 namespace {
 
-int64_t Nanoseconds(const statx_timestamp& time) {
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
 uint64_t Mix(uint64_t value) {
   value *= 0x9e3779b97f4a7c15ULL;
   return value ^ (value >> 29U);
@@ -76,7 +72,8 @@ int NodeTable::Remember(
   const NodeKey key = KeyOf(description);
   if (const auto found = ids_.find(key); found != ids_.end()) {
     Node& node = nodes_.at(found->second);
-    if (node.fd.valid() || node.born_ns == Nanoseconds(description.stx_btime)) {
+    if (node.fd.valid() ||
+        node.born_ns == Nanoseconds(description.stx_btime.tv_sec, description.stx_btime.tv_nsec)) {
       id = node.id;
       if (id == kRoot || id == kShares) {
         return 0;
@@ -99,7 +96,7 @@ int NodeTable::Remember(
   Node& node = nodes_[id];
   node.id = id;
   node.key = key;
-  node.born_ns = Nanoseconds(description.stx_btime);
+  node.born_ns = Nanoseconds(description.stx_btime.tv_sec, description.stx_btime.tv_nsec);
   node.lookups = 1;
   node.parent = parent;
   node.name = name;
@@ -130,7 +127,8 @@ int NodeTable::Reopen(Node& node) {
     struct statx description {};
 
     if (OpenEntry(folder, step->name.c_str(), fd) != 0 || Describe(fd.get(), description) != 0 ||
-        !(KeyOf(description) == step->key) || Nanoseconds(description.stx_btime) != step->born_ns) {
+        !(KeyOf(description) == step->key) ||
+        Nanoseconds(description.stx_btime.tv_sec, description.stx_btime.tv_nsec) != step->born_ns) {
       return ESTALE;
     }
     opened.push_back(std::move(fd));

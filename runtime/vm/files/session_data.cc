@@ -24,16 +24,11 @@ constexpr int64_t kSettledNs = 2'000'000'000;
 OpenStamp StampOf(const struct statx& description) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  // A file may be of any year, also of one that does not fit: then it wraps around.
-  const auto nanoseconds = [](int64_t sec, int64_t nsec) {
-    return static_cast<int64_t>(static_cast<uint64_t>(sec) * 1'000'000'000u +
-                                static_cast<uint64_t>(nsec));
-  };
   OpenStamp stamp{
-      .mtime_ns = nanoseconds(description.stx_mtime.tv_sec, description.stx_mtime.tv_nsec),
-      .ctime_ns = nanoseconds(description.stx_ctime.tv_sec, description.stx_ctime.tv_nsec),
+      .mtime_ns = Nanoseconds(description.stx_mtime.tv_sec, description.stx_mtime.tv_nsec),
+      .ctime_ns = Nanoseconds(description.stx_ctime.tv_sec, description.stx_ctime.tv_nsec),
       .size = description.stx_size};
-  stamp.settled = nanoseconds(now.tv_sec, now.tv_nsec) - stamp.ctime_ns > kSettledNs;
+  stamp.settled = Nanoseconds(now.tv_sec, now.tv_nsec) - stamp.ctime_ns > kSettledNs;
   return stamp;
 }
 
