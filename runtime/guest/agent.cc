@@ -82,6 +82,7 @@ Status Agent::Start(ttrpc::Server& server) {
   Register(server, "Hello", &Agent::Hello);
   Register<v1::FurnishRequest>(server, "Furnish", &Agent::Furnish);
   Register(server, "Prepare", &Agent::Prepare);
+  Register(server, "EndRehearsal", &Agent::EndRehearsal);
   Register<v1::CreateContainerRequest>(server, "CreateContainer", &Agent::CreateContainer);
   Register<v1::StartContainerRequest>(server, "StartContainer", &Agent::StartContainer);
   Register<v1::ExecRequest>(server, "Exec", &Agent::Exec);

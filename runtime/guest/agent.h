@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace farlet::guest {
@@ -45,6 +46,7 @@ class Agent {
   Result<v1::HelloResponse> Hello(const v1::HelloRequest& request);
   Result<v1::FurnishResponse> Furnish(const v1::FurnishRequest& request);
   Result<v1::PrepareResponse> Prepare(const v1::PrepareRequest& request);
+  Result<v1::EndRehearsalResponse> EndRehearsal(const v1::EndRehearsalRequest& request);
 
   void CreateContainer(const v1::CreateContainerRequest& request,
                        const Answer<v1::CreateContainerResponse>& answer);
@@ -146,6 +148,8 @@ class Agent {
   bool furnished_ = false;
   bool disk_mounted_ = false;
   bool prepared_ = false;
+  // What a Prepare has to be taken back of; empty in a pod's life.
+  std::optional<v1::PrepareRequest> rehearsal_;
   Reaper reaper_;
   FileWatch files_;
   OomQueue ooms_;

@@ -243,6 +243,10 @@ Status CheckFurnish(const v1::FurnishRequest& request) {
 }
 
 Status CheckPrepare(const v1::PrepareRequest& request) {
+  if (request.rehearsal() && (!request.hostname().empty() || !request.sysctls().empty() ||
+                              request.shm_bytes() != 0 || !request.empty_dirs().empty())) {
+    return Bad("rehearsal", "names what cannot be taken back");
+  }
   if (request.seed().size() > 512) {
     return Bad("seed", "more than 512 bytes");
   }

@@ -62,9 +62,11 @@ NetlinkRequest LinkRequest(unsigned index, bool up) {
   return request;
 }
 
-Status AddAddress(NetlinkSocket& socket, unsigned index, const std::string& text) {
-  FARLET_ASSIGN(const IpPrefix prefix, ParsePrefix(text));
-  NetlinkRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+NetlinkRequest AddressRequest(uint16_t type,
+                              uint16_t flags,
+                              unsigned index,
+                              const IpPrefix& prefix) {
+  NetlinkRequest request(type, flags);
   ifaddrmsg header{};
   header.ifa_family = static_cast<uint8_t>(prefix.address.family);
   header.ifa_prefixlen = prefix.length;
@@ -74,6 +76,12 @@ Status AddAddress(NetlinkSocket& socket, unsigned index, const std::string& text
   request.AddHeader(header);
   request.AddAttribute(IFA_LOCAL, prefix.address.bytes.data(), prefix.address.size);
   request.AddAttribute(IFA_ADDRESS, prefix.address.bytes.data(), prefix.address.size);
+  return request;
+}
+
+Status AddAddress(NetlinkSocket& socket, unsigned index, const std::string& text) {
+  FARLET_ASSIGN(const IpPrefix prefix, ParsePrefix(text));
+  NetlinkRequest request = AddressRequest(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, prefix);
   if (prefix.address.family == AF_INET && prefix.length < 31) {
     IpAddress broadcast = prefix.address;
     for (unsigned bit = prefix.length; bit < 32; ++bit) {
@@ -82,6 +90,17 @@ Status AddAddress(NetlinkSocket& socket, unsigned index, const std::string& text
     request.AddAttribute(IFA_BROADCAST, broadcast.bytes.data(), broadcast.size);
   }
   return socket.Do(std::move(request), "add address " + text);
+}
+
+// Routes and neighbors go when the link goes down.
+Status TakeDownInterface(NetlinkSocket& socket, const v1::Interface& named) {
+  FARLET_ASSIGN(const unsigned index, FindIndex(named.name()));
+  for (const std::string& address : named.addresses()) {
+    FARLET_ASSIGN(const IpPrefix prefix, ParsePrefix(address));
+    FARLET_TRY(
+        socket.Do(AddressRequest(RTM_DELADDR, 0, index, prefix), "remove address " + address));
+  }
+  return socket.Do(LinkRequest(index, false), "bring it down");
 }
 
 Status SetUpInterface(NetlinkSocket& socket, const v1::Interface& wanted) {
@@ -202,6 +221,14 @@ Status SetUpNetwork(const v1::PrepareRequest& request) {
   }
   for (const v1::Neighbor& neighbor : request.neighbors()) {
     FARLET_TRY(Annotate(AddNeighbor(socket, neighbor), "neighbor " + neighbor.address()));
+  }
+  return {};
+}
+
+Status TakeDownNetwork(const v1::PrepareRequest& request) {
+  FARLET_ASSIGN(auto socket, NetlinkSocket::Open());
+  for (const v1::Interface& named : request.interfaces()) {
+    FARLET_TRY(Annotate(TakeDownInterface(socket, named), "interface " + named.name()));
   }
   return {};
 }

@@ -20,6 +20,9 @@ Status SetUpLoopback();
 // the item; what was set before stays.
 Status SetUpNetwork(const v1::PrepareRequest& request);
 
+// Takes down the links that the request names, and their addresses, routes and neighbors.
+Status TakeDownNetwork(const v1::PrepareRequest& request);
+
 // The counters of /proc/net/dev, without loopback.
 void ParseInterfaceStats(std::string_view text, v1::PodStatsResponse* stats);
 

@@ -228,7 +228,26 @@ Result<v1::PrepareResponse> Agent::Prepare(const v1::PrepareRequest& request) {
   }
   FARLET_TRY(pod_.Apply(PodResources(request)));
   prepared_ = true;
+  if (request.rehearsal()) {
+    rehearsal_ = request;
+  }
   return v1::PrepareResponse();
+}
+
+Result<v1::EndRehearsalResponse> Agent::EndRehearsal(const v1::EndRehearsalRequest& /*request*/) {
+  if (!rehearsal_ || !containers_.empty()) {
+    return MakeError(Code::kFailedPrecondition, rehearsal_
+                                                    ? "end the rehearsal: there are containers"
+                                                    : "nothing is rehearsed");
+  }
+  FARLET_TRY(TakeDownNetwork(*rehearsal_));
+  volumes_.Clear();
+  // Limits, and the time and memory that were used: the pod starts with none.
+  FARLET_TRY(pod_.Remove());
+  FARLET_TRY(pod_.Create(true));
+  rehearsal_.reset();
+  prepared_ = false;
+  return v1::EndRehearsalResponse();
 }
 
 }  // namespace farlet::guest

@@ -1,6 +1,7 @@
 #include "runtime/guest/volumes.h"
 
 #include "proto/guest/v1/guest.pb.h"
+#include "runtime/base/log.h"
 #include "runtime/guest/remove_tree.h"
 #include "runtime/guest/sys.h"
 
@@ -14,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <utility>
 
 namespace farlet::guest {
 namespace {
@@ -122,6 +124,15 @@ Status Volumes::Sync(const v1::SyncVolumeRequest& request) {
     return Annotate(Commit(path, volume), "volume " + name);
   }
   return {};
+}
+
+void Volumes::Clear() {
+  for (const auto& [name, volume] : std::exchange(volumes_, {})) {
+    const std::string path = layout_.Volume(name);
+    if (::umount2(path.c_str(), MNT_DETACH) != 0 || ::rmdir(path.c_str()) != 0) {
+      log::Warning("a volume stays", {{"error", ErrnoError(errno, "remove volume " + name)}});
+    }
+  }
 }
 
 bool Volumes::Committed(const std::string& name) const {

@@ -30,6 +30,9 @@ class Volumes {
   // Whether a round has been completed.
   bool Committed(const std::string& name) const;
 
+  // Removes them all; no container uses one.
+  void Clear();
+
  private:
   struct Volume {
     // Numbers of folders.

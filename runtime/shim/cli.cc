@@ -37,7 +37,9 @@ std::optional<Action> ActionNamed(std::string_view name) {
                                      {"delete", Action::kDelete},
                                      {"serve", Action::kServe},
                                      {"fileserver", Action::kFileServer},
-                                     {"template", Action::kTemplate}}) {
+                                     {"template", Action::kTemplate},
+                                     {"pool", Action::kPool},
+                                     {"spare", Action::kSpare}}) {
     if (name == text) {
       return action;
     }
@@ -141,7 +143,9 @@ Result<CommandLine> ParseCommandLine(std::span<const std::string_view> arguments
     return InvalidArgument(fmt::format("unknown action {}", arguments[next]));
   }
   line.action = *action;
-  if (line.action != Action::kFileServer && line.action != Action::kTemplate) {
+  const bool of_a_container = line.action == Action::kStart || line.action == Action::kDelete ||
+                              line.action == Action::kServe;
+  if (of_a_container) {
     FARLET_TRY(CheckIdentifiers(line));
   }
   return line;

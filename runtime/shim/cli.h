@@ -17,6 +17,8 @@ enum class Action {
   kServe,       // the shim itself, started by kStart
   kFileServer,  // the pod's file server, started by kServe
   kTemplate,    // build the template of a size
+  kPool,        // fill the pool with spares of a size, for the containerd at `address`
+  kSpare,       // a machine that waits for its pod, started by kPool
 };
 
 struct CommandLine {
@@ -27,8 +29,8 @@ struct CommandLine {
   std::string id;
   std::string bundle;  // only `delete` is told; otherwise it is the working directory
   bool debug = false;
-  // Of kTemplate: the machine's size, else that of a pod without limits; its disk's, else the
-  // usual.
+  // Of kTemplate, kPool and kSpare: the machine's size, else that of a pod without limits; its
+  // disk's, else the usual.
   std::string memory_mib;
   std::string vcpus;
   std::string disk_bytes;

@@ -5,6 +5,8 @@
 #include "runtime/shim/file_server_process.h"
 #include "runtime/shim/info_command.h"
 #include "runtime/shim/log_fifo.h"
+#include "runtime/shim/pool/fill_command.h"
+#include "runtime/shim/pool/spare_command.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/start_command.h"
 #include "runtime/shim/template_command.h"
@@ -59,6 +61,13 @@ int Run(const CommandLine& line) {
         LogToFifo("log");
       }
       return Finish(RunTemplateCommand(line));
+    case Action::kPool:
+      if (line.background) {
+        LogToFifo("log");
+      }
+      return Finish(RunPoolFiller(line));
+    case Action::kSpare:
+      return Finish(RunSpare(line));
   }
   return EXIT_FAILURE;
 }

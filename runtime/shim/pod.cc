@@ -1,34 +1,17 @@
 #include "runtime/shim/pod.h"
 
 #include "runtime/base/log.h"
+#include "runtime/shim/identity.h"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <sys/random.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
 namespace farlet::shim {
 namespace asio = boost::asio;
-
-namespace {
-
-constexpr size_t kSeedBytes = 64;
-constexpr size_t kMachineIdBytes = 16;
-
-Result<std::string> RandomBytes(size_t count) {
-  std::string bytes(count, '\0');
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(count)) {
-    return ErrnoError(errno, "get random bytes");
-  }
-  return bytes;
-}
-
-}  // namespace
 
 Pod::Pod(Threads threads, std::shared_ptr<Machine> machine, const Clock& clock)
     : threads_(threads), machine_(std::move(machine)), clock_(clock) {}
@@ -97,18 +80,9 @@ void Pod::OnBooted(Result<BootedMachine> booted) {
 }
 
 void Pod::Prepare(guest::v1::PrepareRequest identity) {
-  const Result<std::string> seed = RandomBytes(kSeedBytes);
-  const Result<std::string> machine_id = RandomBytes(kMachineIdBytes);
-  if (!seed || !machine_id) {
-    Fail(!seed ? seed.error() : machine_id.error());
+  if (const Status unique = MakeUnique(identity, clock_); !unique) {
+    Fail(unique.error());
     return;
-  }
-  identity.set_seed(*seed);
-  identity.set_wall_time_ns(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.WallNow().time_since_epoch())
-          .count());
-  for (const char byte : *machine_id) {
-    *identity.mutable_machine_id() += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   }
   agent_->Call<guest::v1::PrepareResponse>(
       "Prepare", identity, kNoDeadline,  // the boot's own comes first

@@ -9,6 +9,7 @@
 #include "runtime/shim/log_fifo.h"
 #include "runtime/shim/mountinfo.h"
 #include "runtime/shim/pod.h"
+#include "runtime/shim/pool/fill_command.h"
 #include "runtime/shim/port_forward.h"
 #include "runtime/shim/spec/pod_spec.h"
 #include "runtime/shim/state_file.h"
@@ -30,6 +31,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 namespace farlet::shim {
 namespace {
@@ -39,6 +41,7 @@ namespace asio = boost::asio;
 constexpr size_t kPoolThreads = 3;
 constexpr std::chrono::milliseconds kFlushPatience{1000};
 constexpr std::chrono::milliseconds kAnswerTime{50};
+constexpr std::chrono::milliseconds kFillDelay{1000};
 constexpr size_t kNameDigits = 16;
 
 std::string Environment(const char* name) {
@@ -61,11 +64,13 @@ std::filesystem::path SocketOf(int fd) {
 // One shim, from its parts to its end.
 class Shim {
  public:
-  Shim(const CommandLine& line, std::filesystem::path bundle)
+  Shim(const CommandLine& line, std::filesystem::path bundle, std::shared_ptr<VmMachine> spare)
       : line_(line),
         bundle_(std::move(bundle)),
+        machine_(std::move(spare)),
         pool_(kPoolThreads),
         server_(io_),
+        fill_(io_),
         stop_(io_),
         end_(io_) {}
 
@@ -87,10 +92,13 @@ class Shim {
       refused = std::move(read).error();
     }
     EnterPodCgroup(pod);
-    if (const Status written = WriteState(state_); !written) {
-      log::Error("a killed shim will leave things behind", {{"error", written.error()}});
+    if (machine_) {
+      Assign(pod);
+    } else {
+      Record();
+      MakeMachine(std::move(pod));
     }
-    Assemble(std::move(pod));
+    Assemble();
     server_.Listen(std::move(listening), {.peer_uid = ::getuid()});
     refused ? pod_->Refuse(*refused) : pod_->Boot();
     stop_.add(SIGTERM);
@@ -117,10 +125,31 @@ class Shim {
       log::Warning("the pod's cgroup is not used", {{"error", path.error()}});
       return;
     }
-    state_.cgroups = EnterCgroup(CgroupFolders(*path), ::getpid());
+    const std::vector<std::filesystem::path> folders = CgroupFolders(*path);
+    state_.cgroups = EnterCgroup(folders, ::getpid());
+    if (machine_) {
+      const HostState spare = machine_->host_state();
+      EnterCgroup(folders, spare.qemu.pid);
+      EnterCgroup(folders, spare.file_server.pid);
+    }
   }
 
-  void Assemble(PodSpec pod) {
+  void Record() {
+    if (const Status written = WriteState(state_); !written) {
+      log::Error("a killed shim will leave things behind", {{"error", written.error()}});
+    }
+  }
+
+  // At every moment one file says what this process has made.
+  void Assign(const PodSpec& pod) {
+    const HostState before = machine_->host_state();
+    machine_->Assign(pod, state_);
+    state_ = machine_->host_state();
+    Record();
+    RemoveState(before);
+  }
+
+  void MakeMachine(PodSpec pod) {
     // Not the id alone: its last owner may not be gone yet.
     const std::string key = fmt::format("{}/{}/{}/{}.{}", line_.address, line_.containerd_namespace,
                                         line_.id, state_.shim.pid, state_.shim.start_time);
@@ -129,6 +158,9 @@ class Shim {
                            .name = Sha256Hex(key).substr(0, kNameDigits),
                            .pod = std::move(pod),
                            .state = state_});
+  }
+
+  void Assemble() {
     const Threads threads{.io = io_, .pool = pool_};
     pod_ = std::make_shared<Pod>(threads, machine_, clock_);
     events_ = std::make_shared<EventPublisher>(
@@ -149,7 +181,28 @@ class Shim {
     pod_->WhenReady([this](const Status& ready) {
       if (ready) {
         ForwardPorts();
+        FillPoolLater();
       }
+    });
+  }
+
+  // Those who start at the same time come first. A pod that has ended by then waits no longer.
+  void FillPoolLater() {
+    if (!machine_->HasPool()) {
+      return;
+    }
+    fill_.expires_after(kFillDelay);
+    fill_.async_wait([this](const boost::system::error_code& /*ended*/) {
+      RunBlocking<void>(
+          Threads{.io = io_, .pool = pool_},
+          [size = machine_->size(), address = line_.address] {
+            return SpawnPoolFiller(size, address);
+          },
+          [](const Status& begun) {
+            if (!begun) {
+              log::Warning("the pool is not filled", {{"error", begun.error()}});
+            }
+          });
     });
   }
 
@@ -177,6 +230,7 @@ class Shim {
     if (std::exchange(shutting_down_, true)) {
       return;
     }
+    fill_.cancel();
     // A container of the same name may come next, and gets a shim of its own.
     ::unlink(state_.socket.c_str());
     events_->Flush(kFlushPatience, [this, done = std::move(done)]() mutable {
@@ -217,12 +271,13 @@ class Shim {
   const RealClock clock_;
   const RealHostFacts facts_;
   HostState state_;
+  std::shared_ptr<VmMachine> machine_;
   asio::io_context io_;
   asio::thread_pool pool_;
   ttrpc::Server server_;
+  asio::steady_timer fill_;
   asio::signal_set stop_;
   asio::steady_timer end_;
-  std::shared_ptr<VmMachine> machine_;
   std::shared_ptr<Pod> pod_;
   std::shared_ptr<EventPublisher> events_;
   std::shared_ptr<TaskService> service_;
@@ -236,14 +291,18 @@ Status RunServe(const CommandLine& line) {
   // Small and long-lived: arenas of their own for threads that hardly allocate cost more than they
   // give.
   ::mallopt(M_ARENA_MAX, 1);
+  ::fcntl(kListenFd, F_SETFD, FD_CLOEXEC);
+  return Serve(line, UniqueFd(kListenFd), nullptr);
+}
+
+Status Serve(const CommandLine& line, UniqueFd listening, std::shared_ptr<VmMachine> spare) {
   const std::filesystem::path bundle = std::filesystem::current_path();
   LogToFifo(bundle / "log");
   if (line.debug) {
     log::SetLevel(log::Level::kDebug);
   }
-  ::fcntl(kListenFd, F_SETFD, FD_CLOEXEC);
-  Shim shim(line, bundle);
-  return shim.Run(UniqueFd(kListenFd));
+  Shim shim(line, bundle, std::move(spare));
+  return shim.Run(std::move(listening));
 }
 
 }  // namespace farlet::shim

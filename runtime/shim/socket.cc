@@ -37,8 +37,9 @@ const sockaddr* Generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-UniqueFd NewSocket() {
-  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd NewSocket(SocketKind kind) {
+  const int type = kind == SocketKind::kStream ? SOCK_STREAM : SOCK_SEQPACKET;
+  return UniqueFd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
 }
 
 }  // namespace
@@ -55,9 +56,9 @@ Result<std::filesystem::path> SocketPath(const std::filesystem::path& folder,
   return path;
 }
 
-Result<UniqueFd> ConnectUnix(const std::filesystem::path& path) {
+Result<UniqueFd> ConnectUnix(const std::filesystem::path& path, SocketKind kind) {
   FARLET_ASSIGN(const sockaddr_un address, Address(path));
-  UniqueFd fd = NewSocket();
+  UniqueFd fd = NewSocket(kind);
   if (!fd.valid()) {
     return ErrnoError(errno, "create a socket");
   }
@@ -67,13 +68,13 @@ Result<UniqueFd> ConnectUnix(const std::filesystem::path& path) {
   return fd;
 }
 
-Result<UniqueFd> ListenUnix(const std::filesystem::path& path) {
+Result<UniqueFd> ListenUnix(const std::filesystem::path& path, SocketKind kind) {
   FARLET_ASSIGN(const sockaddr_un address, Address(path));
   FARLET_TRY(MakeDirectories(path.parent_path(), 0711));
-  if (ConnectUnix(path)) {
+  if (ConnectUnix(path, kind)) {
     return MakeError(Code::kAlreadyExists, fmt::format("socket {}: in use", path.string()));
   }
-  UniqueFd fd = NewSocket();
+  UniqueFd fd = NewSocket(kind);
   if (!fd.valid()) {
     return ErrnoError(errno, "create a socket");
   }

@@ -19,11 +19,15 @@ Result<std::filesystem::path> SocketPath(const std::filesystem::path& folder,
 
 inline constexpr std::string_view kSocketFolder = "/run/containerd/s";
 
+enum class SocketKind { kStream, kMessages };
+
 // Listens with mode 0600. A socket that is there and that nobody answers is replaced. Error:
 // kAlreadyExists when somebody answers.
-Result<UniqueFd> ListenUnix(const std::filesystem::path& path);
+Result<UniqueFd> ListenUnix(const std::filesystem::path& path,
+                            SocketKind kind = SocketKind::kStream);
 
 // Connects; blocking, but a local connect is over at once.
-Result<UniqueFd> ConnectUnix(const std::filesystem::path& path);
+Result<UniqueFd> ConnectUnix(const std::filesystem::path& path,
+                             SocketKind kind = SocketKind::kStream);
 
 }  // namespace farlet::shim

@@ -2,6 +2,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/file.h"
+#include "runtime/shim/pool/take_spare.h"
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/socket.h"
@@ -93,6 +94,7 @@ void SetOomScore(pid_t shim) {
 
 Result<std::string> StartShim(const CommandLine& line,
                               const StartInput& input,
+                              const Document& spec,
                               const std::filesystem::path& socket) {
   auto listening = ListenUnix(socket);
   if (!listening) {
@@ -110,7 +112,11 @@ Result<std::string> StartShim(const CommandLine& line,
     // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     ::setenv("FARLET_VM_CONFIG", input.config_path.c_str(), 1);
   }
-  auto pid = Spawn(line, *listening, null);
+  // The one or the other: the listening socket has one owner.
+  auto pid = TakeSpare(line, spec, *listening);
+  if (!pid) {
+    pid = Spawn(line, *listening, null);
+  }
   if (!pid) {
     ::unlink(socket.c_str());
     return std::move(pid).error();
@@ -137,7 +143,7 @@ Result<std::string> RunStart(const CommandLine& line) {
       return Wrap("the shim of sandbox " + membership.group, answers.error());
     }
   } else {
-    FARLET_ASSIGN(address, StartShim(line, input, socket));
+    FARLET_ASSIGN(address, StartShim(line, input, spec, socket));
   }
   FARLET_TRY(WriteFileAtomic("address", address, kAddressMode));
   return StartAnswer(address, Environment("MAX_SHIM_VERSION"));

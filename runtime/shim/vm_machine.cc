@@ -6,9 +6,9 @@
 #include "runtime/shim/cpu_wait.h"
 #include "runtime/shim/file_server_process.h"
 #include "runtime/shim/handshake.h"
+#include "runtime/shim/machine_size.h"
 #include "runtime/shim/template_command.h"
 #include "runtime/vm/net/pod_network.h"
-#include "runtime/vm/size_class.h"
 #include "runtime/vm/vm_factory.h"
 
 #include <fmt/format.h>
@@ -27,7 +27,6 @@ namespace {
 using std::filesystem::path;
 
 constexpr mode_t kPrivateFolder = 0700;
-constexpr uint64_t kMilliPerCpu = 1000;
 // Of kLongestBoot: an error of the VM's own says more than that it took too long.
 constexpr std::chrono::milliseconds kTimeToTell{500};
 
@@ -69,6 +68,7 @@ void Describe(const net::PodNetwork& network, guest::v1::PrepareRequest& request
 HostLimits LimitsOfHostProcesses(vm::MachineSize size) {
   constexpr uint64_t kMemoryMib = 256;
   constexpr uint64_t kTasks = 1024;
+  constexpr uint64_t kMilliPerCpu = 1000;
   return {.memory_bytes = (size.memory_mib + kMemoryMib) << 20,
           .milli_cpus = (size.vcpus + 1) * kMilliPerCpu,
           .tasks = kTasks};
@@ -104,6 +104,14 @@ VmMachine::VmMachine(Options options) : options_(std::move(options)), state_(opt
 
 VmMachine::~VmMachine() {
   Release();
+}
+
+vm::MachineSize VmMachine::size() const {
+  return MachineSizeOf(options_.pod, config_);
+}
+
+bool VmMachine::HasPool() const {
+  return config_.pool_size > 0 && !config_.cold_boot;
 }
 
 Status VmMachine::MakeFolders() {
@@ -146,14 +154,6 @@ Result<VmMachine::Parts> VmMachine::MakeParts() {
   return parts;
 }
 
-vm::MachineSize VmMachine::Size() const {
-  const vm::PodLimits limits{.memory_bytes = options_.pod.memory_limit,
-                             .milli_cpus = options_.pod.MilliCpus()};
-  const vm::PodLimits defaults{.memory_bytes = config_.default_memory_bytes,
-                               .milli_cpus = config_.default_vcpus * kMilliPerCpu};
-  return vm::SizeClassFor(limits, defaults, vm::ThisHost());
-}
-
 Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
                                                    std::chrono::steady_clock::time_point deadline) {
   FARLET_ASSIGN(const auto factory,
@@ -164,12 +164,10 @@ Result<std::shared_ptr<vm::Vm>> VmMachine::StartVm(UniqueFd tap,
                                         return SpawnTemplateBuilder(size, disk_bytes);
                                       }));
   vm::VmOptions vm_options;
-  vm_options.size = Size();
+  vm_options.size = options_.size.value_or(size());
   LimitCgroups(state_.cgroups, LimitsOfHostProcesses(vm_options.size));
   vm_options.disk =
-      vm::WritableDisk{.path = state_.disk,
-                       .bytes = options_.pod.ephemeral_bytes > 0 ? options_.pod.ephemeral_bytes
-                                                                 : config_.ephemeral_storage_bytes};
+      vm::WritableDisk{.path = state_.disk, .bytes = DiskBytesOf(options_.pod, config_)};
   vm_options.tap = std::move(tap);
   vm_options.work_dir = state_.work_dir;
   vm_options.deadline = deadline;
@@ -215,31 +213,78 @@ std::string VmMachine::Stage() const {
 
 std::chrono::nanoseconds VmMachine::WaitedForCpu() const {
   // The builder is no child of ours, and ends by itself: when it fails, the VM boots.
-  return building_ ? std::chrono::nanoseconds(kLongestBoot) : CpuWait();
+  return building_ ? std::chrono::nanoseconds(kLongestBoot) : CpuWait() - waited_before_;
 }
 
-Result<BootedMachine> VmMachine::Boot() {
+Status VmMachine::StartAll(UniqueFd tap, std::shared_ptr<files::ShareTree> tree) {
   const auto deadline = std::chrono::steady_clock::now() + kLongestBoot - kTimeToTell;
-  Enter("its network is being made");
-  FARLET_TRY(MakeFolders());
-  FARLET_TRY(Record());
-  FARLET_ASSIGN(Parts parts, MakeParts());
-  auto& interfaces = parts.network->interfaces;
-  UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
   Enter("QEMU and its guest are starting");
   FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, StartVm(std::move(tap), deadline));
   // QEMU has it open: from here on it goes when QEMU goes, however that ends.
   ::unlink(state_.disk.c_str());
   Enter("its file server is being attached");
-  const std::shared_ptr<files::ShareTree> tree = std::move(*parts.shares);
   FARLET_TRY(Adopt(vm, tree));
   FARLET_TRY(Annotate(StartFileServer(*vm, *tree), "file server"));
+  return Record();
+}
+
+Result<BootedMachine> VmMachine::Boot() {
+  Enter("its network is being made");
+  if (spare_tap_) {
+    return BootAssigned();
+  }
+  FARLET_TRY(MakeFolders());
   FARLET_TRY(Record());
-  return BootedMachine{.pid = vm->pid(),
-                       .agent = vm->TakeAgent(),
-                       .exit_fd = vm->exit_fd(),
+  FARLET_ASSIGN(Parts parts, MakeParts());
+  auto& interfaces = parts.network->interfaces;
+  UniqueFd tap = interfaces.empty() ? UniqueFd() : std::move(interfaces.front().tap);
+  FARLET_TRY(StartAll(std::move(tap), std::move(*parts.shares)));
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  return Booted(*vm, vm->TakeAgent(), *parts.network);
+}
+
+BootedMachine VmMachine::Booted(vm::Vm& vm, UniqueFd agent, const net::PodNetwork& network) const {
+  return BootedMachine{.pid = vm.pid(),
+                       .agent = std::move(agent),
+                       .exit_fd = vm.exit_fd(),
                        .files_exit_fd = FileServerExit(),
-                       .identity = Identity(*parts.network)};
+                       .identity = Identity(network)};
+}
+
+Result<VmMachine::Lent> VmMachine::BootSpare() {
+  FARLET_TRY(MakeFolders());
+  FARLET_TRY(Record());
+  FARLET_ASSIGN(spare_tap_, net::MakeSpareTap());
+  FARLET_ASSIGN(std::shared_ptr<files::ShareTree> tree, files::ShareTree::Create());
+  FARLET_TRY(StartAll(std::move(spare_tap_->tap), std::move(tree)));
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  spare_agent_ = vm->TakeAgent();
+  return Lent{.agent = spare_agent_.get(), .exit_fd = vm->exit_fd()};
+}
+
+void VmMachine::Assign(PodSpec pod, HostState state) {
+  const std::lock_guard lock(mutex_);
+  state.qemu = state_.qemu;
+  state.file_server = state_.file_server;
+  state.work_dir = state_.work_dir;
+  state.disk = state_.disk;
+  state.netns = pod.netns;
+  state_ = std::move(state);
+  options_.pod = std::move(pod);
+  building_ = false;
+  waited_before_ = CpuWait();
+}
+
+Result<BootedMachine> VmMachine::BootAssigned() {
+  FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
+  FARLET_TRY(Record());
+  LimitCgroups(state_.cgroups, LimitsOfHostProcesses(size()));
+  FARLET_TRY(vm->Resume());
+  net::PodNetwork network;
+  if (!options_.pod.netns.empty()) {
+    FARLET_ASSIGN(network, Annotate(net::Attach(options_.pod.netns, &*spare_tap_), "pod network"));
+  }
+  return Booted(*vm, std::move(spare_agent_), network);
 }
 
 int VmMachine::FileServerExit() const {

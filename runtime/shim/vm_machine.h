@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,17 +28,33 @@ namespace farlet::shim {
 //
 //   tap and redirects ─┬─▶ VM with its writable disk (clone or boot) ─▶ file server on its port
 //   share tree        ─┘
+//
+// A spare (see pool/) has been through this before there was a pod, with a tap that led nowhere:
+//
+//   BootSpare() … Assign(pod) … Boot(): the tap moves into the pod's network
 class VmMachine final : public Machine {
  public:
   struct Options {
     std::filesystem::path config;  // of the host; see vm::HostConfigPath
     std::string name;              // unique on the host, a file name
     PodSpec pod;
-    HostState state;  // what the shim has made before
+    HostState state;                                     // what the shim has made before
+    std::optional<vm::MachineSize> size = std::nullopt;  // else what the pod asks for
   };
 
   explicit VmMachine(Options options);
   ~VmMachine() override;
+
+  // Descriptors that stay the machine's.
+  struct Lent {
+    int agent = -1;    // the port of the guest's agent
+    int exit_fd = -1;  // see BootedMachine
+  };
+
+  // Instead of Boot(), for a pod to come. The machine runs, unless Pause() stops it until then.
+  Result<Lent> BootSpare();
+  // The pod that a spare is for, before Boot(); `state`: what was made for that pod before.
+  void Assign(PodSpec pod, HostState state);
 
   Result<BootedMachine> Boot() override;
   std::string Stage() const override;
@@ -52,6 +69,10 @@ class VmMachine final : public Machine {
   std::string ExitReason() const override;
   Status Kill() override;
   void Release() override;
+
+  // After Boot().
+  vm::MachineSize size() const;
+  bool HasPool() const;
 
   // What there may be on the host by now, for whoever removes it after Release().
   HostState host_state() const;
@@ -74,17 +95,20 @@ class VmMachine final : public Machine {
   Result<Parts> MakeParts();
   Result<std::shared_ptr<vm::Vm>> StartVm(UniqueFd tap,
                                           std::chrono::steady_clock::time_point deadline);
+  // From here on VM and file server run.
+  Status StartAll(UniqueFd tap, std::shared_ptr<files::ShareTree> tree);
   // kCancelled after Release(), which knows nothing of what comes later.
   Status Adopt(const std::shared_ptr<vm::Vm>& vm, const std::shared_ptr<files::ShareTree>& tree);
   Status StartFileServer(vm::Vm& vm, const files::ShareTree& tree);
   int FileServerExit() const;
   guest::v1::PrepareRequest Identity(const net::PodNetwork& network) const;
-  vm::MachineSize Size() const;
+  Result<BootedMachine> BootAssigned();
+  BootedMachine Booted(vm::Vm& vm, UniqueFd agent, const net::PodNetwork& network) const;
   Result<std::shared_ptr<vm::Vm>> Running() const;
   Result<guest::v1::Layer> PlaceImage(const std::vector<std::filesystem::path>& lowerdirs);
   Result<guest::v1::Layer> PlaceShare(const std::filesystem::path& folder);
 
-  const Options options_;
+  Options options_;           // changed by Assign() only, when nobody else is there
   mutable std::mutex mutex_;  // guards all below
   vm::HostConfig config_;
   HostState state_;
@@ -98,6 +122,11 @@ class VmMachine final : public Machine {
   std::string stage_;
   std::atomic<bool> building_ = false;
   bool released_ = false;
+
+  // Of a spare.
+  std::optional<net::SpareTap> spare_tap_;
+  UniqueFd spare_agent_;
+  std::chrono::nanoseconds waited_before_{0};  // when it got its pod
 };
 
 // Whom an overlay's "lowerdir=a:b:c" names, topmost first; what has no such option names nothing.

@@ -77,6 +77,15 @@ Status ParseCount(const std::string& value, uint32_t& into) {
   return {};
 }
 
+Status ParsePoolSize(const std::string& value, uint32_t& into) {
+  const auto number = ParseNumber(value);
+  if (!number || *number > 64) {
+    return Expected("a number between 0 and 64", value);
+  }
+  into = static_cast<uint32_t>(*number);
+  return {};
+}
+
 Status ParseAcceleration(const std::string& value, AccelerationMode& into) {
   static const std::map<std::string, AccelerationMode> kModes = {{"auto", AccelerationMode::kAuto},
                                                                  {"kvm", AccelerationMode::kKvm},
@@ -112,6 +121,7 @@ const std::map<std::string, Setter>& Setters() {
       {"defaultVcpus", Set(ParseCount, &HostConfig::default_vcpus)},
       {"ephemeralStorage", Set(ParseBytes, &HostConfig::ephemeral_storage_bytes)},
       {"imageCache", Set(ParseBytes, &HostConfig::image_cache_bytes)},
+      {"poolSize", Set(ParsePoolSize, &HostConfig::pool_size)},
   };
   return kSetters;
 }

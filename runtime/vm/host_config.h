@@ -33,6 +33,9 @@ struct HostConfig {
   uint64_t ephemeral_storage_bytes = 20ull << 30;  // ephemeralStorage
   // The image cache is trimmed to this, least recently used first.
   uint64_t image_cache_bytes = 20ull << 30;  // imageCache
+  // Machines that wait for a pod, of the sizes that pods had last; each costs the memory of an idle
+  // pod. None with coldBoot.
+  uint32_t pool_size = 0;  // poolSize: at most 64
 
   bool operator==(const HostConfig&) const = default;
 };

@@ -28,9 +28,16 @@ Status DetachHere(NetlinkSocket& netlink) {
   return result;
 }
 
-Status Connect(NetlinkSocket& netlink, const Link& link, PodInterface& interface) {
+Status Connect(NetlinkSocket& netlink,
+               const Link& link,
+               const SpareTap* spare,
+               PodInterface& interface) {
   interface.tap_name = TapNameFor(link);
-  FARLET_ASSIGN(interface.tap, MakeTap(netlink, interface.tap_name, link.mtu));
+  if (spare != nullptr) {
+    FARLET_TRY(AdoptTap(netlink, *spare, interface.tap_name, link.mtu));
+  } else {
+    FARLET_ASSIGN(interface.tap, MakeTap(netlink, interface.tap_name, link.mtu));
+  }
   const auto tap = static_cast<int>(::if_nametoindex(interface.tap_name.c_str()));
   if (tap == 0) {
     return ErrnoError(errno, "find tap " + interface.tap_name);
@@ -39,7 +46,7 @@ Status Connect(NetlinkSocket& netlink, const Link& link, PodInterface& interface
   return Annotate(Redirect(netlink, tap, link.index), interface.tap_name);
 }
 
-Result<PodNetwork> AttachHere() {
+Result<PodNetwork> AttachHere(const SpareTap* spare) {
   FARLET_ASSIGN(NetlinkSocket netlink, NetlinkSocket::Open());
   FARLET_TRY(Annotate(DetachHere(netlink), "remove what was left"));
   FARLET_ASSIGN(std::vector<Link> links, ReadLinks(netlink));
@@ -51,7 +58,8 @@ Result<PodNetwork> AttachHere() {
   FARLET_TRY(ReadConfiguration(netlink, links, network));
   Undo detach([&] { (void)DetachHere(netlink); });
   for (size_t i = 0; i < links.size(); ++i) {
-    FARLET_TRY(Annotate(Connect(netlink, links[i], network.interfaces[i]), links[i].name));
+    const SpareTap* const first = i == 0 ? spare : nullptr;
+    FARLET_TRY(Annotate(Connect(netlink, links[i], first, network.interfaces[i]), links[i].name));
   }
   detach.Dismiss();
   return network;
@@ -59,11 +67,11 @@ Result<PodNetwork> AttachHere() {
 
 }  // namespace
 
-Result<PodNetwork> Attach(const std::filesystem::path& netns_path) {
+Result<PodNetwork> Attach(const std::filesystem::path& netns_path, const SpareTap* spare) {
   FARLET_ASSIGN(const UniqueFd netns, OpenNetns(netns_path));
   Result<PodNetwork> network = PodNetwork{};
   Status entered = RunInNetns(netns.get(), [&]() -> Status {
-    network = AttachHere();
+    network = AttachHere(spare);
     return {};
   });
   if (!entered) {

@@ -2,6 +2,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/result.h"
+#include "runtime/vm/net/spare_tap.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -60,7 +61,10 @@ struct PodNetwork {
 // milliseconds; works on a thread of its own, so the caller's thread keeps its namespace. Needs
 // CAP_NET_ADMIN and CAP_SYS_ADMIN. Errors name the interface and the step; kNotFound when there is
 // no namespace at the path, kInvalidArgument when there is something else.
-Result<PodNetwork> Attach(const std::filesystem::path& netns_path);
+//
+// With a `spare`, that is moved here and becomes the first interface's tap, whose descriptor its
+// PodInterface then lacks.
+Result<PodNetwork> Attach(const std::filesystem::path& netns_path, const SpareTap* spare = nullptr);
 
 // Removes the taps and the redirects. Idempotent: a namespace without them, or none at all, is
 // fine.

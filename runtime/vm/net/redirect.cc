@@ -163,6 +163,11 @@ Result<UniqueFd> MakeTap(NetlinkSocket& netlink, const std::string& name, uint32
   if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
     return ErrnoError(errno, "make tap " + name);
   }
+  FARLET_TRY(BringTapUp(netlink, name, mtu));
+  return tap;
+}
+
+Status BringTapUp(NetlinkSocket& netlink, const std::string& name, uint32_t mtu) {
   ifinfomsg info{};
   info.ifi_family = AF_UNSPEC;
   info.ifi_index = static_cast<int>(::if_nametoindex(name.c_str()));
@@ -174,8 +179,7 @@ Result<UniqueFd> MakeTap(NetlinkSocket& netlink, const std::string& name, uint32
   info.ifi_change = IFF_UP;
   NetlinkRequest up(RTM_NEWLINK, 0, info);
   up.AddNumber<uint32_t>(IFLA_MTU, mtu);
-  FARLET_TRY(netlink.Request(std::move(up), fmt::format("bring tap {} up, MTU {}", name, mtu)));
-  return tap;
+  return netlink.Request(std::move(up), fmt::format("bring tap {} up, MTU {}", name, mtu));
 }
 
 Status Redirect(NetlinkSocket& netlink, int from, int to) {

@@ -29,6 +29,9 @@ std::string TapNameFor(const Link& link);
 // A tap that lives as long as the descriptor, or until it is deleted; up, without addresses.
 Result<UniqueFd> MakeTap(NetlinkSocket& netlink, const std::string& name, uint32_t mtu);
 
+// What MakeTap does to a tap that is there.
+Status BringTapUp(NetlinkSocket& netlink, const std::string& name, uint32_t mtu);
+
 // Every frame that arrives at `from` leaves through `to`.
 Status Redirect(NetlinkSocket& netlink, int from, int to);
 

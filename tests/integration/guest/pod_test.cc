@@ -85,6 +85,55 @@ TEST_F(GuestPod, FurnishComesBeforePrepare) {
   EXPECT_THAT(outcome->out, HasSubstr(" 8192 "));
 }
 
+TEST_F(GuestPod, RehearsalLeavesNothing) {
+  EXPECT_EQ(Call<v1::EndRehearsalResponse>("EndRehearsal", v1::EndRehearsalRequest()).error().code,
+            Code::kFailedPrecondition);
+  v1::PrepareRequest rehearsal;
+  rehearsal.set_rehearsal(true);
+  auto* interface = rehearsal.add_interfaces();
+  interface->set_name("lo");
+  interface->add_addresses("192.0.2.2/24");
+  interface->add_addresses("2001:db8::2/64");
+  rehearsal.add_routes()->set_gateway("192.0.2.1");
+  const auto rehearsed = Call<v1::PrepareResponse>("Prepare", rehearsal);
+  ASSERT_TRUE(rehearsed) << rehearsed.error().message;
+  v1::SyncVolumeRequest volume;
+  volume.set_name("token");
+  volume.set_first(true);
+  volume.set_last(true);
+  volume.set_generation(1);
+  ASSERT_TRUE(Call<v1::SyncVolumeResponse>("SyncVolume", volume));
+  v1::CreateContainerRequest container = MakeShell("c", "echo once; touch /left");
+  auto* mount = container.add_mounts();
+  mount->set_destination("/token");
+  mount->set_volume("token");
+  ASSERT_TRUE(Create(container));
+  ASSERT_TRUE(Start("c"));
+  EXPECT_EQ(Call<v1::EndRehearsalResponse>("EndRehearsal", v1::EndRehearsalRequest()).error().code,
+            Code::kFailedPrecondition)
+      << "the container is there";
+  v1::DeleteContainerRequest remove;
+  remove.set_id("c");
+  ASSERT_TRUE(Call<v1::DeleteContainerResponse>("DeleteContainer", remove));
+  const auto ended = Call<v1::EndRehearsalResponse>("EndRehearsal", v1::EndRehearsalRequest());
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_FALSE(Create(container)) << "not prepared";
+
+  v1::PrepareRequest request;
+  interface = request.add_interfaces();
+  interface->set_name("lo");
+  interface->add_addresses("10.9.8.7/24");
+  const Status prepared = Prepare(request);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  EXPECT_EQ(Create(container).error().code, Code::kFailedPrecondition) << "the volume is gone";
+  const auto outcome = Run(MakeShell("c", "ls /left; ip addr; ip route; ip -6 route"));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_THAT(outcome->err, HasSubstr("No such file"));
+  EXPECT_THAT(outcome->out, HasSubstr("inet 10.9.8.7/24"));
+  EXPECT_THAT(outcome->out, testing::Not(HasSubstr("192.0.2.")));
+  EXPECT_THAT(outcome->out, testing::Not(HasSubstr("2001:db8:")));
+}
+
 TEST_F(GuestPod, ConnectionsToLoopback) {
   ASSERT_TRUE(Prepare());
   ASSERT_TRUE(Create(MakeShell("c", "echo up; nc -l -p 8080 -e cat")));

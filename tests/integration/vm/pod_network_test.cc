@@ -125,6 +125,22 @@ TEST_F(PodNetworkTest, ReadsInterfacesAndConnectsThemToATap) {
   ExpectConnected("eth0", eth0);
 }
 
+TEST_F(PodNetworkTest, ASpareTapBecomesThePods) {
+  Result<SpareTap> spare = MakeSpareTap();
+  ASSERT_TRUE(spare) << spare.error().message;
+  Result<PodNetwork> network = Attach(pod_.path(), &*spare);
+  ASSERT_TRUE(network) << network.error().message;
+  ASSERT_EQ(network->interfaces.size(), 1U);
+  PodInterface& eth0 = network->interfaces[0];
+  EXPECT_FALSE(eth0.tap.valid());
+  EXPECT_THAT(pod_.Shell("ip link show " + eth0.tap_name), HasSubstr("mtu 1442"));
+  EXPECT_THAT(pod_.Shell("ip -6 addr show dev " + eth0.tap_name), IsEmpty());
+  eth0.tap = std::move(spare->tap);
+  ExpectConnected("eth0", eth0);
+  ASSERT_TRUE(Detach(pod_.path()));
+  EXPECT_THAT(pod_.Shell("ip -o link"), Not(HasSubstr("tap")));
+}
+
 TEST_F(PodNetworkTest, ReadsRoutesInAnOrderThatWorks) {
   pod_.Shell(
       "ip route add 169.254.1.1 dev eth0 scope link;"

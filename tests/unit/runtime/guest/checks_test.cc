@@ -59,6 +59,21 @@ TEST(Checks, ProcessBounds) {
   EXPECT_EQ(checked.error().code, Code::kResourceExhausted);
 }
 
+TEST(Checks, RehearsalNamesNothingThatStays) {
+  v1::PrepareRequest request;
+  request.set_rehearsal(true);
+  request.add_interfaces()->set_name("eth0");
+  EXPECT_TRUE(CheckPrepare(request));
+  request.set_hostname("web");
+  EXPECT_FALSE(CheckPrepare(request));
+  request.clear_hostname();
+  (*request.mutable_sysctls())["net.core.somaxconn"] = "1";
+  EXPECT_FALSE(CheckPrepare(request));
+  request.clear_sysctls();
+  request.add_empty_dirs()->set_name("cache");
+  EXPECT_FALSE(CheckPrepare(request));
+}
+
 TEST(Checks, Prepare) {
   v1::PrepareRequest request;
   EXPECT_TRUE(CheckPrepare(request));

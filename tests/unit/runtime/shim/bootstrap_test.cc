@@ -49,6 +49,8 @@ TEST(CommandLineTest, ReadsFlagsAsGoDoes) {
   EXPECT_EQ(build->memory_mib, "512");
   EXPECT_EQ(build->vcpus, "2");
   EXPECT_TRUE(build->background);
+  EXPECT_EQ(Parse({"-address", "/c.sock", "-background", "pool"})->action, Action::kPool);
+  EXPECT_EQ(Parse({"-address", "/c.sock", "spare"})->action, Action::kSpare);
 }
 
 TEST(CommandLineTest, RefusesTheRest) {

@@ -31,6 +31,7 @@ defaultMemory: 1Gi
 defaultVcpus: 2
 ephemeralStorage: "1073741824"
 imageCache: 512Mi
+poolSize: 3
 )");
   ASSERT_TRUE(config) << config.error().message;
   const HostConfig expected{.qemu = "/opt/qemu",
@@ -44,7 +45,8 @@ imageCache: 512Mi
                             .default_memory_bytes = 1ull << 30,
                             .default_vcpus = 2,
                             .ephemeral_storage_bytes = 1ull << 30,
-                            .image_cache_bytes = 512ull << 20};
+                            .image_cache_bytes = 512ull << 20,
+                            .pool_size = 3};
   EXPECT_EQ(*config, expected);
 }
 
@@ -57,6 +59,8 @@ TEST(HostConfigTest, MistakesNameTheKey) {
       {"acceleration: xen", "acceleration: must be auto, kvm or tcg"},
       {"defaultVcpus: 0", "defaultVcpus: must be a number"},
       {"defaultVcpus: 2000", "defaultVcpus: must be a number"},
+      {"poolSize: 65", "poolSize: must be a number between 0 and 64"},
+      {"poolSize: -1", "poolSize: must be a number between 0 and 64"},
       {"defaultMemory: 0", "defaultMemory: must be a size"},
       {"defaultMemory: 1.5Gi", "defaultMemory: must be a size"},
       {"defaultMemory: -1", "defaultMemory: must be a size"},

@@ -57,7 +57,7 @@ TEST(MachineTest, SizeAndAcceleration) {
   const auto tcg = QemuArguments(kSpec, MemoryKind::kPrivate);
   EXPECT_EQ(ValueOf(tcg, "-smp"), "2");
   EXPECT_EQ(ValueOf(tcg, "-m"), "512M");
-  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg,tb-size=32");
+  EXPECT_EQ(ValueOf(tcg, "-accel"), "tcg,tb-size=48");
   EXPECT_EQ(ValueOf(tcg, "-cpu"), "max,-erms,-la57");
   MachineSpec spec = kSpec;
   spec.acceleration = Acceleration::Kind::kKvm;
