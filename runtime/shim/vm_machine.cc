@@ -259,7 +259,8 @@ Result<VmMachine::Lent> VmMachine::BootSpare() {
   FARLET_TRY(StartAll(std::move(spare_tap_->tap), std::move(tree)));
   FARLET_ASSIGN(const std::shared_ptr<vm::Vm> vm, Running());
   spare_agent_ = vm->TakeAgent();
-  return Lent{.agent = spare_agent_.get(), .exit_fd = vm->exit_fd()};
+  return Lent{
+      .agent = spare_agent_.get(), .exit_fd = vm->exit_fd(), .files_exit_fd = FileServerExit()};
 }
 
 void VmMachine::Assign(PodSpec pod, HostState state) {

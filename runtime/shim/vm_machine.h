@@ -47,8 +47,9 @@ class VmMachine final : public Machine {
 
   // Descriptors that stay the machine's.
   struct Lent {
-    int agent = -1;    // the port of the guest's agent
-    int exit_fd = -1;  // see BootedMachine
+    int agent = -1;  // the port of the guest's agent
+    int exit_fd = -1;
+    int files_exit_fd = -1;  // see BootedMachine
   };
 
   // Instead of Boot(), for a pod to come. The machine runs, unless Pause() stops it until then.

@@ -18,6 +18,7 @@ from harness.leaks import assert_clean
 from harness.machines import Machines
 from harness.objects import FOREVER, container, pod
 from harness.pods import Pods, state
+from harness.pool import Pool
 from harness.processes import Process
 from harness.waiting import wait_until
 
@@ -37,8 +38,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.farlet_only, pytest.mark.timeout(3
 class Killer:
     """Kills something of the machines every few seconds, and containerd now and then. Use it in a `with`."""
 
-    def __init__(self, cluster: Cluster, seed: int) -> None:
-        self._machines, self._random = Machines(cluster), random.Random(seed)
+    def __init__(self, cluster: Cluster, pool: Pool, seed: int) -> None:
+        self._machines, self._pool, self._random = Machines(cluster), pool, random.Random(seed)
         self._containerd = Process(cluster, "containerd-main")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -60,7 +61,7 @@ class Killer:
                 self.killed["containerd"] += 1
                 continue
             kind = self._random.choice(("shim", "qemu", "fileServer"))
-            parts = [part for part in self._machines.parts() if part.kind == kind]
+            parts = [part for part in self._machines.parts() + self._pool.parts() if part.kind == kind]
             if parts and self._random.choice(parts).kill():
                 self.killed[kind] += 1
 
@@ -90,7 +91,8 @@ def serves(kubectl: Kubectl, name: str, pause: float) -> str:
     return "served"
 
 
-def test_killed_at_random(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
+@pytest.mark.parametrize("spares", (0, 2))
+def test_killed_at_random(cluster: Cluster, kubectl: Kubectl, pods: Pods, spares: int) -> None:
     seed = random.randrange(1 << 32)
     dice = random.Random(seed)
     machines = Machines(cluster)
@@ -100,14 +102,19 @@ def test_killed_at_random(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> Non
         (works, (kubectl, f"works-{i}")) if i % 2 else (serves, (kubectl, f"serves-{i}", dice.uniform(0, 3)))
         for i in range(LIVES)
     ]
-    with Killer(cluster, seed) as killer, ThreadPoolExecutor(AT_ONCE) as pool:
-        futures = [pool.submit(life, *arguments) for life, arguments in lives]
-        outcomes = Counter(future.result() for future in futures)
+    with Pool(cluster, spares) as pool:
+        with Killer(cluster, pool, seed) as killer, ThreadPoolExecutor(AT_ONCE) as threads:
+            futures = [threads.submit(life, *arguments) for life, arguments in lives]
+            outcomes = Counter(future.result() for future in futures)
+        # The next start is what replaces those that were killed while they waited.
+        pods.run(pod("last", runtimeClassName="farlet"), timeout=120)
+        pool.full()
     print(f"seed {seed}; killed: {dict(killer.killed)}; outcomes: {dict(outcomes)}")
     assert outcomes.total() == LIVES
     assert killer.killed.total() >= LIVES / 4, killer.killed
-    kubectl("delete", "pod", "first", "--wait=false")
-    pods.gone("first", PATIENCE)
+    for name in ("first", "last"):
+        kubectl("delete", "pod", name, "--wait=false")
+        pods.gone(name, PATIENCE)
     cri = Cri(cluster)
     assert_clean(cluster, kubectl, cri, timeout=120)
 

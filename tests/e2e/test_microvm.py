@@ -14,6 +14,7 @@ from harness.kubectl import Kubectl
 from harness.machines import Machines
 from harness.objects import FOREVER, config_map, container, pod
 from harness.pods import Pods, container_status, state
+from harness.pool import Pool
 from harness.waiting import wait_until
 
 Json = dict[str, Any]
@@ -175,6 +176,64 @@ def disk_bytes(qemu: int) -> int:
             continue
     assert sizes
     return max(sizes)
+
+
+def test_pool(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
+    """Who starts while rehearsed machines wait gets one, and nothing in it tells of another life."""
+    machines, small = Machines(cluster), 1024
+    with Pool(cluster, 2) as pool:
+        pods.run(machine("first"), timeout=START)
+        waiting = pool.full()
+        assert set(waiting.values()) == {small}
+        made = pods.run(machine("second"), machine("third"), timeout=START)
+        shims = {each.pid for each in machines.parts() if each.kind == "shim"}
+        assert set(waiting) <= shims, "both are the pods' by now"
+        address = {each["metadata"]["name"]: each["status"]["podIP"] for each in made}
+        random = "od -An -N16 -tx1 /dev/urandom"
+        for question in (BOOT_ID, random, "cat /sys/class/net/eth0/address"):
+            answers = {pods.shell(name, question).strip() for name in ("first", "second", "third")}
+            assert len(answers) == 3, question
+        for name in ("second", "third"):
+            assert pods.shell(name, "hostname").strip() == name
+            found = re.findall(r"inet6? ([0-9a-f.:]+)/\d+ .*(?:host|global)", pods.shell(name, "ip addr"))
+            assert set(found) <= {address[name], "127.0.0.1", "::1"}, found
+            routes = pods.shell(name, "ip route; ip -6 route")
+            assert "192.0.2." not in routes and "198.51.100." not in routes and "2001:db8" not in routes, routes
+            # Nothing of the time that it waited, stopped.
+            assert abs(int(pods.shell(name, "date +%s")) - int(pods.shell("first", "date +%s"))) < 30
+            assert "rehearsal" not in pods.shell(name, "cat /proc/mounts; ls -a / /dev/shm")
+        assert "10.96.0.1" in pods.shell("second", "nslookup kubernetes.default.svc.cluster.local; true")
+        assert limits_of(machines, waiting) == {1024}, "all that is the pod's is in its cgroup"
+        for name in ("second", "third"):
+            kubectl("delete", "pod", name, "--wait=false")
+            pods.gone(name, 60)
+        wait_until("a pod's machine is no spare again", lambda: not waiting.keys() & {p.pid for p in machines.parts()}, 30)
+
+
+def limits_of(machines: Machines, shims: dict[int, int]) -> set[int]:
+    """How many tasks the machines of these shims may have, by the cgroup of each of their processes."""
+    notes = [note for note in machines.notes() if note["shim"]["pid"] in shims]
+    assert len(notes) == len(shims)
+    return {host_limits(note[kind]["pid"])[1] for note in notes for kind in ("shim", "qemu", "fileServer")}
+
+
+def test_pool_refills(cluster: Cluster, kubectl: Kubectl, pods: Pods) -> None:
+    """What dies is replaced with the next start, and the sizes that pods have are those that wait."""
+    large = {"limits": {"memory": "1500Mi", "cpu": "500m"}}
+    with Pool(cluster, 1) as pool:
+        pods.run(machine("first"), timeout=START)
+        (dead,) = pool.full()
+        assert pool.part(dead, "qemu").kill()
+        wait_until("the spare ends with its machine", lambda: not pool.waiting(), 30, 0.2)
+        pods.run(machine("second"), timeout=START)
+        (killed,) = pool.full()
+        assert pool.part(killed, "shim").kill()
+        pods.run(machine("third"), timeout=START)
+        again = wait_until("another waits", lambda: {p: m for p, m in pool.waiting().items() if p != killed}, 60, 0.2)
+        assert set(again.values()) == {1024}
+        assert not list(Path(cluster.run).glob(f"vm/pool/*/*-{killed}*")), "its socket and its note are gone"
+        pods.run(machine("large", container("main", FOREVER, resources=large)), timeout=START)
+        wait_until("one of the large ones waits", lambda: set(pool.waiting().values()) == {2048}, 60, 0.2)
 
 
 def test_network(kubectl: Kubectl, pods: Pods) -> None:

@@ -18,6 +18,12 @@ namespace {
 
 using std::filesystem::path;
 
+struct Plan {
+  path config_path;
+  size_t wanted = 0;
+  vm::MachineSize size;  // of those that are made
+};
+
 // One that fills, and one that waits to fill: who comes third would do no more than the second.
 Result<std::optional<UniqueFd>> TakeTurn(const path& folder) {
   FARLET_ASSIGN(std::optional<UniqueFd> next,
@@ -48,18 +54,23 @@ void RemoveOtherFolders(const path& folder) {
   }
 }
 
-Status Fill(const path& folder, size_t wanted, vm::MachineSize size, const std::string& address) {
+// Ends early when the configuration is changed meanwhile: whoever starts next fills by the new one.
+Status Fill(const path& folder, const Plan& plan, const std::string& address) {
   for (;;) {
+    FARLET_ASSIGN(const path now, PoolFolder(plan.config_path, address));
+    if (now != folder) {
+      return {};
+    }
     const std::vector<WaitingSpare> spares = LivingSparesIn(folder);
-    if (spares.size() >= wanted) {
+    if (spares.size() >= plan.wanted) {
       const bool has_one = std::ranges::any_of(
-          spares, [&](const WaitingSpare& spare) { return spare.size == size; });
+          spares, [&](const WaitingSpare& spare) { return spare.size == plan.size; });
       if (has_one) {
         return {};
       }
       FARLET_TRY(TellToEnd(spares.front().socket));
     }
-    FARLET_TRY(MakeSpare(size, address));
+    FARLET_TRY(MakeSpare(plan.size, address));
   }
 }
 
@@ -86,7 +97,8 @@ Status RunPoolFiller(const CommandLine& line) {
     return {};
   }
   RemoveOtherFolders(folder);
-  return Fill(folder, config.pool_size, size, line.address);
+  return Fill(folder, {.config_path = config_path, .wanted = config.pool_size, .size = size},
+              line.address);
 }
 
 }  // namespace farlet::shim

@@ -67,11 +67,10 @@ class Spare {
         .pod = {},
         .state = {.shim = self, .socket = socket},
         .size = size});
-    FARLET_ASSIGN(const VmMachine::Lent lent, machine_->BootSpare());
-    machine_exit_ = lent.exit_fd;
+    FARLET_ASSIGN(lent_, machine_->BootSpare());
     FARLET_ASSIGN(const path stage, MakeStage(config.cache_dir));
     FARLET_TRY(
-        Rehearse(*machine_, lent.agent, stage, std::chrono::steady_clock::now() + kPlayTime));
+        Rehearse(*machine_, lent_.agent, stage, std::chrono::steady_clock::now() + kPlayTime));
     FARLET_TRY(machine_->Pause());
     FARLET_ASSIGN(listening_, ListenUnix(socket, SocketKind::kMessages));
     return {};
@@ -80,21 +79,16 @@ class Spare {
   // The offer that came; none: it is to end.
   std::optional<Offer> Wait() {
     for (;;) {
-      std::array<pollfd, 2> events = {
+      std::array<pollfd, 3> events = {
           pollfd{.fd = listening_.get(), .events = POLLIN, .revents = 0},
-          pollfd{.fd = machine_exit_, .events = POLLIN, .revents = 0}};
+          pollfd{.fd = lent_.exit_fd, .events = POLLIN, .revents = 0},
+          pollfd{.fd = lent_.files_exit_fd, .events = POLLIN, .revents = 0}};
       const int count = ::poll(events.data(), events.size(), static_cast<int>(kLookAround.count()));
-      if (count < 0 && errno != EINTR) {
+      const bool broken = events[1].revents != 0 || events[2].revents != 0;
+      if (broken || (count < 0 && errno != EINTR) || (count == 0 && !WouldBeFound())) {
         return std::nullopt;
       }
-      if (count == 0) {
-        const Result<path> folder = PoolFolder(config_path_, line_.address);
-        if (!folder || *folder != folder_) {
-          return std::nullopt;
-        }
-      } else if (count > 0 && events[1].revents != 0) {
-        return std::nullopt;
-      } else if (count > 0) {
+      if (count > 0) {
         Result<Handover> handover = Accept();
         if (handover && (handover->end || handover->offer)) {
           return std::move(handover->offer);
@@ -122,6 +116,11 @@ class Spare {
   }
 
  private:
+  bool WouldBeFound() const {
+    const Result<path> folder = PoolFolder(config_path_, line_.address);
+    return folder && *folder == folder_;
+  }
+
   Result<Handover> Accept() const {
     UniqueFd connection(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!connection.valid()) {
@@ -134,7 +133,7 @@ class Spare {
   const path config_path_;
   path folder_;
   std::shared_ptr<VmMachine> machine_;
-  int machine_exit_ = -1;
+  VmMachine::Lent lent_;
   UniqueFd listening_;
 };
 

@@ -46,7 +46,8 @@ class Machines:
         self._run = Path(cluster.run) / "vm"
         self._state = Path(cluster.state) / "vm"
 
-    def _notes(self) -> list[dict[str, Any]]:
+    def notes(self) -> list[dict[str, Any]]:
+        """What each pod's shim has noted."""
         found = []
         for each in Path("/run/containerd/s").glob("*.json"):
             try:
@@ -61,7 +62,7 @@ class Machines:
         """Those that run."""
         every = [
             Part(kind, note[kind]["pid"], note[kind]["startTime"])
-            for note in self._notes()
+            for note in self.notes()
             for kind in PARTS
             if note[kind]["pid"]
         ]
@@ -69,7 +70,7 @@ class Machines:
 
     def left(self, sandboxes: set[str]) -> list[str]:
         """What belongs to none of these sandboxes (IDs), one line each."""
-        notes = self._notes()
+        notes = self.notes()
         # The cgroups of a machine are its sandbox's.
         known = sandboxes | {
             Path(note["workDir"]).name for note in notes if any(each in str(note["cgroups"]) for each in sandboxes)
