@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <utility>
 
@@ -47,6 +49,11 @@ Result<pid_t> SpawnFileServer(UniqueFd channel, int mount_namespace) {
     return ErrnoError(error, "start the file server");
   }
   return pid;
+}
+
+void EndFileServer(pid_t pid) {
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
 }
 
 Status RunFileServerCommand() {

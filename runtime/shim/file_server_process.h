@@ -11,6 +11,9 @@ namespace farlet::shim {
 // that calls: one that lives as long as the process. It serves `channel` from `mount_namespace`.
 Result<pid_t> SpawnFileServer(UniqueFd channel, int mount_namespace);
 
+// SIGKILL to that child, and waits for its end.
+void EndFileServer(pid_t pid);
+
 // What that child does. Returns when the guest's side closes.
 Status RunFileServerCommand();
 

@@ -41,7 +41,7 @@ namespace asio = boost::asio;
 constexpr size_t kPoolThreads = 3;
 constexpr std::chrono::milliseconds kFlushPatience{1000};
 constexpr std::chrono::milliseconds kAnswerTime{50};
-constexpr std::chrono::milliseconds kFillDelay{1000};
+constexpr std::chrono::milliseconds kFillDelay{2000};
 constexpr size_t kNameDigits = 16;
 
 std::string Environment(const char* name) {

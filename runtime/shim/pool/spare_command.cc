@@ -1,8 +1,6 @@
 #include "runtime/shim/pool/spare_command.h"
 
-#include "runtime/base/log.h"
 #include "runtime/base/sha256.h"
-#include "runtime/shim/cgroup.h"
 #include "runtime/shim/log_fifo.h"
 #include "runtime/shim/machine_flags.h"
 #include "runtime/shim/pool/handover.h"
