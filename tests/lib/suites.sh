@@ -136,7 +136,7 @@ suite_faults() { run_pytest "$1" -m faults --runtime-handler "$HANDLER"; }
 cluster_up() {
   "$LOCAL/up" --name "$CLUSTER" --runtime-handler "$HANDLER" --farlet "$FARLET" \
     --shim "$ROOT/build/release/runtime/shim/containerd-shim-farlet-v2" \
-    --guest "$ROOT/build/release/runtime/guest/farlet-guest" "$@"
+    --guest "$ROOT/build/release/runtime/guest/farlet-guest" ${FARLET_CONTAINERD_2:+--containerd-2} "$@"
 }
 
 # Without the chart: the tests of profiles bring webhooks of their own.

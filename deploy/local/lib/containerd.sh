@@ -24,16 +24,23 @@ write_mirrors() {
   done
 }
 
+# containerd_path: where containerd and its shims are looked for; the cluster's own first.
+containerd_path() {
+  local binaries=$STATE/containerd-binaries
+  if [[ -e $binaries ]]; then echo "$STATE/bin:$(<"$binaries"):$PATH"; else echo "$STATE/bin:$PATH"; fi
+}
+
 # start_containerd ID NETNS REGISTRY_HOST
 start_containerd() {
-  local id=$1 netns=$2 config=$STATE/containerd/$1/config.toml socket
+  local id=$1 netns=$2 config=$STATE/containerd/$1/config.toml socket path
+  path=$(containerd_path)
   socket=$(containerd_socket "$id")
   mkdir -p "$(cni_conf_dir "$id")" "$RUN/containerd/$id"
   write_mirrors "$id" "$3"
   render "$LOCAL_DIR/manifests/containerd.toml" "STATE=$(containerd_state "$id")" "RUN=$RUN/containerd/$id" \
     "SANDBOX_IMAGE=$SANDBOX_IMAGE" "VM_CONFIG=$STATE/vm.yaml" | write_file "$config"
   # It looks for its shims on the path.
-  start_process "containerd-$id" "$netns" env "PATH=$STATE/bin:$PATH" "$(command -v containerd)" --config "$config"
+  start_process "containerd-$id" "$netns" env "PATH=$path" "$(PATH=$path command -v containerd)" --config "$config"
   wait_ready "containerd-$id" 60 cluster_ctr "$id" version
 }
 

@@ -12,6 +12,7 @@ cached_binary() {
     coredns) echo "$FARLET_CACHE/coredns/$COREDNS_VERSION/coredns" ;;
     helm) echo "$FARLET_CACHE/helm/$HELM_VERSION/helm" ;;
     critest) echo "$FARLET_CACHE/critest/$CRITEST_VERSION/critest" ;;
+    containerd | containerd-shim-runc-v2) echo "$FARLET_CACHE/containerd/$CONTAINERD_VERSION/$1" ;;
     *) echo "$FARLET_CACHE/kube/$KUBE_VERSION/$1" ;;
   esac
 }
@@ -103,6 +104,16 @@ build_critest() {
   compile "$1" "$module/cmd/critest" '-s -w' "$(cached_binary critest)" test -c
 }
 
+# containerd_ldflags: it names its shims' version in answers.
+containerd_ldflags() { printf -- '-s -w -X github.com/containerd/containerd/v2/version.Version=%s' "${CONTAINERD_VERSION#v}"; }
+
+# build_containerd DIR NAME
+build_containerd() {
+  local module=github.com/containerd/containerd/v2
+  prepare_module "$1" "$module@$CONTAINERD_VERSION" "$module"/cmd/{containerd,containerd-shim-runc-v2}
+  compile "$1" "$module/cmd/$2" "$(containerd_ldflags)" "$(cached_binary "$2")"
+}
+
 build_binary() {
   local name=$1 build=$FARLET_CACHE/build
   case $name in
@@ -120,6 +131,7 @@ build_binary() {
       compile "$build/helm-$HELM_VERSION" helm.sh/helm/v3/cmd/helm "$(helm_ldflags)" "$(cached_binary helm)"
       ;;
     critest) build_critest "$build/critest-$CRITEST_VERSION" ;;
+    containerd | containerd-shim-runc-v2) build_containerd "$build/containerd-$CONTAINERD_VERSION" "$name" ;;
     *)
       prepare_kube_module "$build/kube-$KUBE_VERSION"
       compile "$build/kube-$KUBE_VERSION" "k8s.io/kubernetes/cmd/$name" "$(kube_ldflags)" "$(cached_binary "$name")"

@@ -68,7 +68,9 @@ Status Fill(const path& folder, const Plan& plan, const std::string& address) {
       if (has_one) {
         return {};
       }
-      FARLET_TRY(TellToEnd(spares.front().socket));
+      if (const Status told = TellToEnd(spares.front().socket); !told) {
+        log::Info("a spare has gone by itself", {{"error", told.error()}});
+      }
     }
     FARLET_TRY(MakeSpare(plan.size, address));
   }
