@@ -58,8 +58,8 @@ Status Reseed(const std::string& seed) {
 }
 
 Status SetClock(int64_t wall_time_ns) {
-  constexpr int64_t second = 1000000000;
-  const timespec time{.tv_sec = wall_time_ns / second, .tv_nsec = wall_time_ns % second};
+  constexpr int64_t kSecond = 1000000000;
+  const timespec time{.tv_sec = wall_time_ns / kSecond, .tv_nsec = wall_time_ns % kSecond};
   if (wall_time_ns < 0 || ::clock_settime(CLOCK_REALTIME, &time) != 0) {
     return ErrnoError(wall_time_ns < 0 ? EINVAL : errno, "set the clock");
   }
@@ -69,15 +69,15 @@ Status SetClock(int64_t wall_time_ns) {
 // For the clock that the kernel wants to keep: it takes a second to decide, and then rewrites
 // itself.
 void AwaitClock() {
-  constexpr std::chrono::milliseconds interval{20};
-  constexpr int tries = 150;
-  for (int i = 0; i < tries; ++i) {
+  constexpr std::chrono::milliseconds kInterval{20};
+  constexpr int kTries = 150;
+  for (int i = 0; i < kTries; ++i) {
     const auto clock =
         ReadFile("/sys/devices/system/clocksource/clocksource0/current_clocksource", 64);
     if (!clock || (!clock->starts_with("tsc-early") && !clock->ends_with("jiffies\n"))) {
       return;
     }
-    std::this_thread::sleep_for(interval);
+    std::this_thread::sleep_for(kInterval);
   }
 }
 

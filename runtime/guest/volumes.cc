@@ -43,15 +43,15 @@ std::set<std::string> List(const std::string& path) {
 // Opens the folder that holds the last part of `path`, making folders on the way; symlinks are not
 // followed, whoever put them there.
 Result<UniqueFd> OpenParent(const std::string& root, const std::string& path) {
-  constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  FARLET_ASSIGN(UniqueFd folder, Open(root, flags));
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  FARLET_ASSIGN(UniqueFd folder, Open(root, kFlags));
   size_t begin = 0;
   for (size_t end = path.find('/'); end != std::string::npos; end = path.find('/', begin)) {
     const std::string part = path.substr(begin, end - begin);
     if (::mkdirat(folder.get(), part.c_str(), 0755) != 0 && errno != EEXIST) {
       return ErrnoError(errno, "create folder " + path);
     }
-    UniqueFd next(::openat(folder.get(), part.c_str(), flags));
+    UniqueFd next(::openat(folder.get(), part.c_str(), kFlags));
     if (!next.valid()) {
       return ErrnoError(errno, "open folder of " + path);
     }
@@ -201,12 +201,13 @@ Status Volumes::Commit(const std::string& path, Volume& volume) const {
   const std::set<std::string> names = List(path + "/" + folder);
   for (const std::string& name : List(path)) {
     if (!name.starts_with("..") && !names.contains(name)) {
-      ::unlink((path + "/" + name).c_str());
+      ::unlink(std::string(path).append("/").append(name).c_str());
     }
   }
   for (const std::string& name : names) {
-    const std::string link = path + "/" + name;
-    if (::symlink(("..data/" + name).c_str(), link.c_str()) != 0 && errno != EEXIST) {
+    const std::string link = std::string(path).append("/").append(name);
+    const std::string target = std::string("..data/").append(name);
+    if (::symlink(target.c_str(), link.c_str()) != 0 && errno != EEXIST) {
       return ErrnoError(errno, "create link " + link);
     }
   }

@@ -15,27 +15,31 @@ namespace {
 
 using std::filesystem::path;
 
+// "a:b:c", in which a backslash escapes what follows; empty parts count for nothing.
+void SplitFolders(std::string_view list, std::vector<path>& folders) {
+  std::string folder;
+  for (size_t i = 0; i <= list.size(); ++i) {
+    if (i == list.size() || list[i] == ':') {
+      if (!folder.empty()) {
+        folders.emplace_back(std::exchange(folder, {}));
+      }
+      continue;
+    }
+    if (list[i] == '\\' && i + 1 < list.size()) {
+      ++i;
+    }
+    folder += list[i];
+  }
+}
+
 }  // namespace
 
 std::vector<path> LowerDirs(const std::vector<std::string>& options) {
   constexpr std::string_view kKey = "lowerdir=";
   std::vector<path> folders;
   for (const std::string& option : options) {
-    if (!option.starts_with(kKey)) {
-      continue;
-    }
-    std::string folder;
-    for (size_t i = kKey.size(); i <= option.size(); ++i) {
-      if (i == option.size() || option[i] == ':') {
-        if (!folder.empty()) {
-          folders.emplace_back(std::exchange(folder, {}));
-        }
-        continue;
-      }
-      if (option[i] == '\\' && i + 1 < option.size()) {
-        ++i;
-      }
-      folder += option[i];
+    if (option.starts_with(kKey)) {
+      SplitFolders(std::string_view(option).substr(kKey.size()), folders);
     }
   }
   return folders;

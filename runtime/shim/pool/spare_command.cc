@@ -199,6 +199,7 @@ Status MakeSpare(vm::MachineSize size, const std::string& containerd_address) {
 }
 
 Status RunSpare(const CommandLine& line) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
   ::mallopt(M_ARENA_MAX, 1);
   ::fcntl(kReportFd, F_SETFD, FD_CLOEXEC);
   LogNothing();  // what matters is reported
@@ -206,7 +207,7 @@ Status RunSpare(const CommandLine& line) {
     return ErrnoError(errno, "enter /");
   }
   Spare spare(line);
-  if (const Status made = spare.Make(); !made) {
+  if (Status made = spare.Make(); !made) {
     Report(made.error().message);
     spare.Remove();
     return made;
