@@ -4,6 +4,7 @@
 #include "runtime/base/file.h"
 #include "runtime/shim/pool/take_spare.h"
 #include "runtime/shim/process_id.h"
+#include "runtime/shim/read_to_end.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/spawn.h"
@@ -16,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -36,27 +36,10 @@ std::string Environment(const char* name) {
 }
 
 Result<std::string> ReadInput() {
-  std::string input;
   if (::isatty(STDIN_FILENO) == 1) {
-    return input;  // somebody tries it by hand
+    return std::string();  // somebody tries it by hand
   }
-  std::array<char, 4096> buffer{};
-  for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return ErrnoError(errno, "read the standard input");
-    }
-    if (count == 0) {
-      return input;
-    }
-    input.append(buffer.data(), static_cast<size_t>(count));
-    if (input.size() > kMaxInput) {
-      return InvalidArgument("standard input: too long");
-    }
-  }
+  return ReadToEnd(STDIN_FILENO, kMaxInput, "the standard input");
 }
 
 // Starts this executable again as the shim, with the listening socket as kListenFd and none of our

@@ -6,6 +6,7 @@
 #include "runtime/shim/pool/handover.h"
 #include "runtime/shim/pool/rehearsal.h"
 #include "runtime/shim/pool/waiting.h"
+#include "runtime/shim/read_to_end.h"
 #include "runtime/shim/serve_command.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/spawn.h"
@@ -27,6 +28,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace farlet::shim {
 namespace {
@@ -153,24 +155,6 @@ Status Become(Offer offer, std::shared_ptr<VmMachine> machine) {
   return Serve(offer.line, std::move(offer.listening), std::move(machine));
 }
 
-Result<std::string> ReadReport(int fd) {
-  std::string report;
-  std::array<char, kMaxReport> buffer{};
-  for (;;) {
-    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return ErrnoError(errno, "read what a spare says");
-    }
-    if (count == 0 || report.size() > kMaxReport) {
-      return report;
-    }
-    report.append(buffer.data(), static_cast<size_t>(count));
-  }
-}
-
 }  // namespace
 
 Status MakeSpare(vm::MachineSize size, const std::string& containerd_address) {
@@ -181,16 +165,16 @@ Status MakeSpare(vm::MachineSize size, const std::string& containerd_address) {
   const UniqueFd ours(pipe[0]);
   UniqueFd theirs(pipe[1]);
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  FARLET_ASSIGN(const pid_t pid, SpawnSelf({"-address", containerd_address, "-memory-mib",
-                                            std::to_string(size.memory_mib), "-vcpus",
-                                            std::to_string(size.vcpus), "spare"},
+  std::vector<std::string> arguments = SizeFlags(size);
+  arguments.insert(arguments.end(), {"-address", containerd_address, "spare"});
+  FARLET_ASSIGN(const pid_t pid, SpawnSelf(std::move(arguments),
                                            {{null.get(), STDIN_FILENO},
                                             {null.get(), STDOUT_FILENO},
                                             {null.get(), STDERR_FILENO},
                                             {theirs.get(), kReportFd}},
                                            "start a spare"));
   theirs.Close();
-  FARLET_ASSIGN(const std::string report, ReadReport(ours.get()));
+  FARLET_ASSIGN(const std::string report, ReadToEnd(ours.get(), kMaxReport, "what a spare says"));
   if (report == kReady) {
     return {};
   }
