@@ -12,8 +12,6 @@
 #include "runtime/shim/spawn.h"
 #include "runtime/shim/vm_machine.h"
 
-#include <fmt/format.h>
-
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -108,6 +106,9 @@ class Spare {
 
   // As if it had never been.
   void Remove() {
+    if (!machine_) {
+      return;  // it did not get that far
+    }
     HostState state = machine_->host_state();
     machine_->Release();
     RemoveState(state);
