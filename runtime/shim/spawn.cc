@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <iterator>
 #include <utility>
 
 // NOLINTNEXTLINE(readability-redundant-declaration): POSIX leaves it to the program.
@@ -17,13 +18,6 @@ extern char** environ;
 
 namespace farlet::shim {
 namespace {
-
-std::vector<std::string> WithOurs(std::vector<std::string> environment) {
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    environment.emplace_back(*variable);
-  }
-  return environment;
-}
 
 // Copies above all numbers of the new process, so that none is overwritten before it is in place.
 Result<std::vector<UniqueFd>> OutOfTheWay(const std::vector<Inherited>& descriptors) {
@@ -44,6 +38,14 @@ Result<std::vector<UniqueFd>> OutOfTheWay(const std::vector<Inherited>& descript
 
 }  // namespace
 
+std::vector<std::string> OwnEnvironment() {
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
+  }
+  return environment;
+}
+
 Result<pid_t> Spawn(Program program,
                     const std::vector<Inherited>& descriptors,
                     std::string_view what) {
@@ -63,7 +65,8 @@ Result<pid_t> Spawn(Program program,
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  std::vector<std::string> environment = WithOurs(std::move(program.environment));
+  std::vector<std::string> environment = std::move(program.environment);
+  std::ranges::move(OwnEnvironment(), std::back_inserter(environment));
   pid_t pid = 0;
   const int error = ::posix_spawn(&pid, program.path.c_str(), &actions, &attributes,
                                   CStrings(program.words).data(), CStrings(environment).data());

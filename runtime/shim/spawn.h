@@ -22,6 +22,9 @@ struct Program {
   std::vector<std::string> environment;  // "NAME=value", beside ours
 };
 
+// "NAME=value", all that this process has.
+std::vector<std::string> OwnEnvironment();
+
 // Starts a program in a session of its own, as signals are at the start of a process. Of the
 // descriptors each arrives, whatever its number is here; others that are close-on-exec stay behind.
 // The caller waits for the process. An error begins with `what`: "start the shim".

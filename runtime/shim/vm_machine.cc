@@ -56,7 +56,7 @@ vm::MachineSize VmMachine::size() const {
 }
 
 bool VmMachine::HasPool() const {
-  return config_.pool_size > 0 && !config_.cold_boot;
+  return config_.HasPool();
 }
 
 HostState VmMachine::host_state() const {

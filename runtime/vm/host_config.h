@@ -37,6 +37,8 @@ struct HostConfig {
   // pod. None with coldBoot.
   uint32_t pool_size = 0;  // poolSize: at most 64
 
+  bool HasPool() const { return pool_size > 0 && !cold_boot; }
+
   bool operator==(const HostConfig&) const = default;
 };
 

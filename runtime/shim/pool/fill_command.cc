@@ -41,8 +41,11 @@ void RemoveOtherFolders(const path& folder) {
   std::error_code error;
   std::filesystem::directory_iterator entry(folder.parent_path(), error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    if (entry->path() == folder || !LivingSparesIn(entry->path()).empty() ||
-        !SparesIn(entry->path()).empty()) {
+    if (entry->path() == folder) {
+      continue;
+    }
+    (void)LivingSparesIn(entry->path());  // removes the dead
+    if (!SparesIn(entry->path()).empty()) {
       continue;
     }
     // Who has just made it for his first spare has the lock.
@@ -88,7 +91,7 @@ Status RunPoolFiller(const CommandLine& line) {
   LeavePod(line);
   const path config_path = vm::HostConfigPath("");
   FARLET_ASSIGN(const vm::HostConfig config, vm::LoadHostConfig(config_path));
-  if (config.pool_size == 0 || config.cold_boot) {
+  if (!config.HasPool()) {
     return {};
   }
   FARLET_ASSIGN(const vm::MachineSize size, SizeFromFlags(line, config));

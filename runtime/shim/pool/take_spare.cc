@@ -3,6 +3,7 @@
 #include "runtime/shim/machine_size.h"
 #include "runtime/shim/pool/handover.h"
 #include "runtime/shim/pool/waiting.h"
+#include "runtime/shim/spawn.h"
 #include "runtime/shim/spec/pod_spec.h"
 
 #include <fcntl.h>
@@ -11,17 +12,11 @@
 #include <cerrno>
 #include <utility>
 
-// NOLINTNEXTLINE(readability-redundant-declaration): POSIX leaves it to the program.
-extern char** environ;
-
 namespace farlet::shim {
 namespace {
 
 Result<Offer> MakeOffer(const CommandLine& line, const UniqueFd& listening) {
-  Offer offer{.line = line};
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    offer.environment.emplace_back(*variable);
-  }
+  Offer offer{.line = line, .environment = OwnEnvironment()};
   offer.listening = UniqueFd(::fcntl(listening.get(), F_DUPFD_CLOEXEC, 3));
   offer.bundle = UniqueFd(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!offer.listening.valid() || !offer.bundle.valid()) {
@@ -35,7 +30,7 @@ Result<Offer> MakeOffer(const CommandLine& line, const UniqueFd& listening) {
 Result<pid_t> TakeSpare(const CommandLine& line, const Document& spec, const UniqueFd& listening) {
   const std::filesystem::path config_path = vm::HostConfigPath("");
   FARLET_ASSIGN(const vm::HostConfig config, vm::LoadHostConfig(config_path));
-  if (config.pool_size == 0 || config.cold_boot) {
+  if (!config.HasPool()) {
     return NotFound("there is no pool");
   }
   FARLET_ASSIGN(const PodSpec pod, ReadPodSpec(spec, line.id));

@@ -9,10 +9,8 @@
 #include <sched.h>
 
 #include <cerrno>
-#include <optional>
 #include <system_error>
 #include <thread>
-#include <utility>
 
 namespace farlet::net {
 namespace {
