@@ -1,5 +1,6 @@
 #include "runtime/guest/launch.h"
 
+#include "runtime/base/descriptor_passing.h"
 #include "runtime/guest/sys.h"
 
 #include <boost/asio/io_context.hpp>
@@ -18,7 +19,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <span>
 #include <utility>
 
 namespace farlet::guest {
@@ -29,48 +30,9 @@ constexpr char kReady = 'R';
 constexpr char kError = 'E';
 constexpr size_t kMaxMessage = 4096;
 
-// A message with at most one descriptor.
-void Send(int socket, std::string_view text, int fd = -1) {
-  iovec part{const_cast<char*>(text.data()), text.size()};  // only read
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  // When the agent is gone there is nobody to tell.
-  (void)::sendmsg(socket, &message, MSG_NOSIGNAL);
-}
-
-struct Received {
-  ssize_t size = -1;
-  UniqueFd fd;
-};
-
-Received Receive(int socket, char* buffer, size_t size) {
-  iovec part{buffer, size};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  Received received;
-  received.size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  const cmsghdr* header = received.size > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    received.fd = UniqueFd(fd);
-  }
-  return received;
+// When the agent is gone there is nobody to tell.
+void Send(int socket, std::string_view text, std::span<const int> descriptors = {}) {
+  (void)SendWithDescriptors(socket, text, descriptors);
 }
 
 // All but the standard streams and those in `keep`.
@@ -114,7 +76,7 @@ pid_t Clone(const LaunchSpec& spec) {
 }  // namespace
 
 void ChildSocket::SendTerminal(int master) {
-  Send(socket_.get(), std::string_view(&kTerminal, 1), master);
+  Send(socket_.get(), std::string_view(&kTerminal, 1), {&master, 1});
 }
 
 void ChildSocket::SendReady() {
@@ -164,7 +126,7 @@ void ChildLink::Next(std::chrono::milliseconds timeout, Callback<ChildReport> do
 
 void ChildLink::Read() {
   std::array<char, kMaxMessage> buffer{};
-  Received received = Receive(state_->socket.native_handle(), buffer.data(), buffer.size());
+  ReceivedMessage received = ReceiveWithDescriptors(state_->socket.native_handle(), buffer);
   if (received.size < 0 && (errno == EAGAIN || errno == EINTR)) {
     state_->socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                               [weak = weak_from_this()](const boost::system::error_code& error) {
@@ -180,7 +142,7 @@ void ChildLink::Read() {
   }
   const std::string_view text(buffer.data(), static_cast<size_t>(received.size));
   if (text.front() == kTerminal) {
-    Finish(ChildReport{ChildReport::Kind::kTerminal, std::move(received.fd)});
+    Finish(ChildReport{ChildReport::Kind::kTerminal, std::move(received.descriptors[0])});
   } else if (text.front() == kReady) {
     Finish(ChildReport{ChildReport::Kind::kReady, {}});
   } else {

@@ -7,6 +7,7 @@
 #include "runtime/vm/boot_files.h"
 #include "runtime/vm/null_tap.h"
 #include "runtime/vm/qemu_vm.h"
+#include "runtime/vm/translation/plugin_file.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -58,13 +59,23 @@ Status CheckKvmDevice() {
   return {};
 }
 
-// Boots the guest until its agent opens its port.
-Status BootOnce(const HostConfig& config, const BootFiles& files, Kind kind, uint32_t tsc_khz) {
-  QemuLaunch launch{.qemu = config.qemu,
-                    .kernel = files.kernel,
-                    .initramfs = files.initramfs,
-                    .spec = {{.vcpus = 1, .memory_mib = 256}, kind, tsc_khz}};
-  launch.options.work_dir = config.run_dir / fmt::format("probe-{}", ::getpid());
+struct Probe {
+  const HostConfig& config;
+  const BootFiles& files;
+  uint32_t tsc_khz = 0;
+};
+
+// A machine is started, `then` is done with it, and it ends.
+Status WithMachine(const Probe& probe,
+                   Kind kind,
+                   const std::filesystem::path& translation_plugin,
+                   const std::function<Status(QemuVm&)>& then) {
+  QemuLaunch launch{.qemu = probe.config.qemu,
+                    .kernel = probe.files.kernel,
+                    .initramfs = probe.files.initramfs,
+                    .translation_plugin = translation_plugin,
+                    .spec = {{.vcpus = 1, .memory_mib = 256}, kind, probe.tsc_khz}};
+  launch.options.work_dir = probe.config.run_dir / fmt::format("probe-{}", ::getpid());
   FARLET_TRY(MakeDirectories(launch.options.work_dir, 0700));
   const std::filesystem::path folder = launch.options.work_dir;
   const Undo remove([&folder] {
@@ -72,9 +83,20 @@ Status BootOnce(const HostConfig& config, const BootFiles& files, Kind kind, uin
     std::filesystem::remove_all(folder, ignored);
   });
   FARLET_ASSIGN(launch.options.tap, MakeNullTap());
-  const auto deadline = steady_clock::now() + kBootDeadline;
   FARLET_ASSIGN(const auto vm, QemuVm::Launch(std::move(launch)));
-  return vm->AwaitAgent(deadline);
+  return then(*vm);
+}
+
+// Boots the guest until its agent opens its port.
+Status BootWithKvm(const Probe& probe) {
+  const auto deadline = steady_clock::now() + kBootDeadline;
+  return WithMachine(probe, Kind::kKvm, {}, [&](QemuVm& vm) { return vm.AwaitAgent(deadline); });
+}
+
+// QEMU may be built without plugins, or for other versions of them than ours.
+Status TryTranslationPlugin(const Probe& probe) {
+  FARLET_ASSIGN(const auto plugin, PlaceTranslationPlugin(probe.config.run_dir));
+  return WithMachine(probe, Kind::kTcg, plugin, [](QemuVm& /*vm*/) { return Status(); });
 }
 
 uint64_t NowNs() {
@@ -129,7 +151,8 @@ Result<std::string> CacheKey(const HostConfig& config, const BootFiles& files) {
   Sha256 digest;
   for (const std::string_view part :
        {std::string_view(boot), std::string_view(qemu), std::string_view(files.kernel_sha256),
-        std::string_view(files.initramfs_sha256), ModeName(config.acceleration)}) {
+        std::string_view(files.initramfs_sha256), ModeName(config.acceleration),
+        TranslationPlugin()}) {
     digest.UpdateField(part);
   }
   return digest.FinishHex();
@@ -149,6 +172,7 @@ Result<Acceleration> ReadCache(const HostConfig& config, const std::string& key)
     return Acceleration{.kind = root.at("kvm").get<bool>() ? Kind::kKvm : Kind::kTcg,
                         .reason = root.at("reason").get<std::string>(),
                         .tsc_khz = root.at("tscKhz").get<uint32_t>(),
+                        .translation_plugin = root.at("translationPlugin").get<bool>(),
                         .cached = true};
   } catch (const json::exception& exception) {
     return MakeError(Code::kDataLoss, exception.what());
@@ -159,7 +183,8 @@ void WriteCache(const HostConfig& config, const std::string& key, const Accelera
   const json root = {{"key", key},
                      {"kvm", result.kind == Kind::kKvm},
                      {"reason", result.reason},
-                     {"tscKhz", result.tsc_khz}};
+                     {"tscKhz", result.tsc_khz},
+                     {"translationPlugin", result.translation_plugin}};
   auto status = MakeDirectories(config.run_dir, 0711);
   if (status) {
     status = WriteFileAtomic(CachePath(config), root.dump(), 0600);
@@ -206,15 +231,22 @@ Result<Acceleration> ProbeAcceleration(const HostConfig& config) {
   if (auto cached = ReadCache(config, key)) {
     return cached;
   }
-  const uint32_t tsc_khz = MeasureTscKhz();
+  const Probe probe{config, files, MeasureTscKhz()};
   AccelerationFacts facts{.mode = config.acceleration, .cpu_flag = CpuHasVirtualization()};
   facts.device = CheckKvmDevice();
-  facts.boot_with_kvm = [&] { return BootOnce(config, files, Kind::kKvm, tsc_khz); };
+  facts.boot_with_kvm = [&] { return BootWithKvm(probe); };
   FARLET_ASSIGN(Acceleration result, DecideAcceleration(facts));
-  result.tsc_khz = tsc_khz;
+  result.tsc_khz = probe.tsc_khz;
+  if (result.kind == Kind::kTcg) {
+    const Status taken = TryTranslationPlugin(probe);
+    result.translation_plugin = taken.has_value();
+    if (!taken) {
+      log::Info("machines at rest keep their translated code", {{"reason", taken.error()}});
+    }
+  }
   log::Info("how guests run on this host", {{"acceleration", AccelerationName(result.kind)},
                                             {"reason", result.reason},
-                                            {"tsc_khz", tsc_khz}});
+                                            {"tsc_khz", probe.tsc_khz}});
   WriteCache(config, key, result);
   return result;
 }

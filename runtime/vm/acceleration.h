@@ -18,6 +18,8 @@ struct Acceleration {
   std::string reason;  // "no vmx or svm in /proc/cpuinfo", "a guest booted in 210 ms"
   // The rate of the time-stamp counter, which a microvm cannot measure reliably by itself.
   uint32_t tsc_khz = 0;
+  // With tcg: whether QEMU takes the plugin that drops translated code (runtime/vm/translation).
+  bool translation_plugin = false;
   bool cached = false;  // from an earlier probe since this boot of the host
 };
 

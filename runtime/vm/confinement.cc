@@ -1,5 +1,7 @@
 #include "runtime/vm/confinement.h"
 
+#include "runtime/base/descriptor_passing.h"
+
 #include <fmt/format.h>
 
 #include <fcntl.h>
@@ -19,7 +21,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <set>
 
 namespace farlet::vm {
@@ -49,23 +50,6 @@ void Check(bool good, const char* what) {
   if (!good) {
     Fail(what);
   }
-}
-
-void SendDescriptor(int socket, int fd) {
-  char byte = 'L';
-  iovec part{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  Check(::sendmsg(socket, &message, MSG_NOSIGNAL) == 1, "pass the seccomp listener");
 }
 
 void LimitResources() {
@@ -191,7 +175,7 @@ void ChildProgram::Run(int control, int parent) const {
     errno = -listener;
     Fail("install the seccomp filter");
   }
-  SendDescriptor(control_fd, listener);
+  Check(SendWithDescriptors(control_fd, "L", {&listener, 1}) == 1, "pass the seccomp listener");
   std::array<char*, 2> environment = {const_cast<char*>("PATH=/usr/bin"), nullptr};
   ::execve(argv_[0], argv_.data(), environment.data());
   Fail("execute QEMU");

@@ -1,5 +1,7 @@
 #include "runtime/vm/process.h"
 
+#include "runtime/base/descriptor_passing.h"
+
 #include <fmt/format.h>
 
 #include <linux/sched.h>
@@ -14,7 +16,6 @@
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
-#include <cstring>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -117,25 +118,6 @@ bool WaitReadable(int fd, milliseconds timeout) {
   return count > 0;
 }
 
-// One message of the child; -1 and errno as recv. A passed descriptor lands in `passed`.
-ssize_t Receive(int control, ChildFailure& failure, UniqueFd& passed) {
-  iovec part{.iov_base = &failure, .iov_len = sizeof failure};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = space.data();
-  message.msg_controllen = space.size();
-  const ssize_t size = ::recvmsg(control, &message, MSG_CMSG_CLOEXEC);
-  const cmsghdr* header = size > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    passed = UniqueFd(fd);
-  }
-  return size;
-}
-
 }  // namespace
 
 Result<ConfinedProcess> ConfinedProcess::Start(LaunchPlan plan) {
@@ -168,12 +150,16 @@ Status ConfinedProcess::AwaitExec(int control) {
       return MakeError(Code::kDeadlineExceeded, "the child did not get as far as exec in time");
     }
     ChildFailure failure;
-    const ssize_t size = Receive(control, failure, listener_);
-    if (size == static_cast<ssize_t>(sizeof failure)) {
+    ReceivedMessage message =
+        ReceiveWithDescriptors(control, {reinterpret_cast<char*>(&failure), sizeof failure});
+    if (message.descriptors[0].valid()) {
+      listener_ = std::move(message.descriptors[0]);
+    }
+    if (message.size == static_cast<ssize_t>(sizeof failure)) {
       failure.what[sizeof failure.what - 1] = '\0';
       return ErrnoError(failure.error, failure.what);
     }
-    if (size <= 0) {
+    if (message.size <= 0) {
       break;  // closed by exec, or by an early death
     }
   }

@@ -1,6 +1,7 @@
 #include "runtime/vm/qemu_vm.h"
 
 #include "runtime/base/log.h"
+#include "runtime/vm/translation/plugin_file.h"
 
 #include <fmt/format.h>
 
@@ -133,6 +134,12 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Launch(QemuLaunch launch) {
                       {launch.options.tap.get(), kTapFd},
                       {ends.qmp.theirs.get(), kQmpFd},
                       {ends.console.theirs.get(), kConsoleFd}};
+  if (!launch.translation_plugin.empty()) {
+    plan.arguments.insert(plan.arguments.end(), {"-plugin", kTranslationPluginPath});
+    plan.files.emplace_back(launch.translation_plugin, kTranslationPluginPath);
+    // The child's own, in which the plugin finds the code.
+    plan.files.emplace_back("/proc/self/maps", "/proc/self/maps");
+  }
   const bool clone = launch.memory == MemoryKind::kClone;
   plan.memory = clone ? MemoryFile::kTemplateOfOthers : MemoryFile::kShared;
   std::map<std::string, OpenBroker::Answer> answers;

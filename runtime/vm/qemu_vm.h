@@ -23,6 +23,8 @@ struct QemuLaunch {
   std::filesystem::path qemu;
   std::filesystem::path kernel;
   std::filesystem::path initramfs;
+  // Gives memory back while the machine rests (see runtime/vm/translation); empty: none.
+  std::filesystem::path translation_plugin;
   MachineSpec spec;
   MemoryKind memory = MemoryKind::kPrivate;
   // The memory's file: written if kTemplate, only read if kClone, none if kPrivate.

@@ -1,5 +1,7 @@
 #include "runtime/vm/qmp_client.h"
 
+#include "runtime/base/descriptor_passing.h"
+
 #include <fmt/format.h>
 
 #include <fcntl.h>
@@ -9,7 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <span>
 #include <utility>
 
 namespace farlet::vm {
@@ -24,25 +26,6 @@ constexpr size_t kMaxLine = 256u << 10;
 int RemainingMs(steady_clock::time_point deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
   return static_cast<int>(std::clamp<decltype(left)>(left, 0, 1 << 30));
-}
-
-// sendmsg that passes `fd` along with the first byte, if there is one.
-ssize_t SendWithFd(int socket, std::string_view data, int fd) {
-  iovec part{.iov_base = const_cast<char*>(data.data()), .iov_len = data.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
-  }
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 }  // namespace
@@ -119,7 +102,8 @@ Result<QmpEvent> QmpClient::AwaitExpected(milliseconds timeout) {
 
 Status QmpClient::Send(std::string_view line, int passed_fd, Deadline deadline) {
   while (!line.empty()) {
-    const ssize_t sent = SendWithFd(socket_.get(), line, passed_fd);
+    const std::span<const int> passed(&passed_fd, passed_fd >= 0 ? 1 : 0);
+    const ssize_t sent = SendWithDescriptors(socket_.get(), line, passed, MSG_DONTWAIT);
     if (sent > 0) {
       line.remove_prefix(static_cast<size_t>(sent));
       passed_fd = -1;

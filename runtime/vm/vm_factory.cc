@@ -11,6 +11,7 @@
 #include "runtime/vm/qemu_vm.h"
 #include "runtime/vm/template_key.h"
 #include "runtime/vm/template_store.h"
+#include "runtime/vm/translation/plugin_file.h"
 
 #include <fmt/format.h>
 
@@ -91,6 +92,9 @@ class QemuFactory final : public VmFactory {
 
   Status Prepare() {
     FARLET_ASSIGN(acceleration_, ProbeAcceleration(config_));
+    if (acceleration_.translation_plugin) {
+      FARLET_ASSIGN(translation_plugin_, PlaceTranslationPlugin(config_.run_dir));
+    }
     return {};
   }
 
@@ -128,6 +132,7 @@ class QemuFactory final : public VmFactory {
   const TemplateBuilder builder_;
   TemplateStore templates_;
   Acceleration acceleration_;
+  std::filesystem::path translation_plugin_;  // empty: none
 };
 
 Result<std::unique_ptr<Vm>> QemuFactory::Start(VmOptions options) {
@@ -167,6 +172,7 @@ QemuLaunch QemuFactory::LaunchOf(const MachineSpec& spec,
   QemuLaunch launch{.qemu = config_.qemu,
                     .kernel = inputs_.files.kernel,
                     .initramfs = inputs_.files.initramfs,
+                    .translation_plugin = translation_plugin_,
                     .spec = spec,
                     .memory = memory,
                     .options = std::move(options)};

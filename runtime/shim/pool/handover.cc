@@ -1,5 +1,6 @@
 #include "runtime/shim/pool/handover.h"
 
+#include "runtime/base/descriptor_passing.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/spec/cursor.h"
 
@@ -9,12 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -26,14 +25,11 @@ using nlohmann::json;
 // `start` has better to do than to wait, and a spare others to listen to.
 constexpr timeval kPatience{.tv_sec = 1, .tv_usec = 0};
 constexpr size_t kMaxMessage = 128u << 10;
-constexpr size_t kDescriptors = 2;
 constexpr std::string_view kGo = "go";
-
-using Descriptors = std::array<UniqueFd, kDescriptors>;
 
 struct Message {
   std::string text;
-  Descriptors descriptors;  // invalid: none came
+  std::array<UniqueFd, kMaxPassedDescriptors> descriptors;  // invalid: none came
 };
 
 Status SetPatience(int socket) {
@@ -45,64 +41,28 @@ Status SetPatience(int socket) {
 }
 
 Status Send(int socket, std::string_view text, const std::vector<int>& descriptors = {}) {
-  iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kDescriptors)> space{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!descriptors.empty()) {
-    message.msg_control = space.data();
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors.size());
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-    std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(int) * descriptors.size());
-  }
-  if (::sendmsg(socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+  if (SendWithDescriptors(socket, text, descriptors) != static_cast<ssize_t>(text.size())) {
     return ErrnoError(errno, "send to a spare's socket");
   }
   return {};
-}
-
-Descriptors DescriptorsOf(const msghdr& message) {
-  Descriptors descriptors;
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
-    return descriptors;
-  }
-  const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (size_t i = 0; i < std::min(count, kDescriptors); ++i) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-    descriptors[i] = UniqueFd(fd);
-  }
-  return descriptors;
 }
 
 // kUnavailable at the end.
 Result<Message> Receive(int socket) {
   Message received;
   received.text.resize(kMaxMessage);
-  iovec part{.iov_base = received.text.data(), .iov_len = received.text.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kDescriptors)> space{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = space.data();
-  message.msg_controllen = space.size();
-  const ssize_t size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  if (size < 0) {
+  ReceivedMessage message = ReceiveWithDescriptors(socket, received.text);
+  if (message.size < 0) {
     return ErrnoError(errno, "receive from a spare's socket");
   }
-  received.descriptors = DescriptorsOf(message);
-  if (size == 0) {
+  if (message.size == 0) {
     return Unavailable("a spare's socket was closed");
   }
-  if ((static_cast<unsigned>(message.msg_flags) & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  if (message.truncated) {
     return InvalidArgument("a message of a spare's socket is too long");
   }
-  received.text.resize(static_cast<size_t>(size));
+  received.descriptors = std::move(message.descriptors);
+  received.text.resize(static_cast<size_t>(message.size));
   return received;
 }
 

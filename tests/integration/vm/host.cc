@@ -27,6 +27,12 @@ uint64_t RollupKib(pid_t pid, const std::string& key) {
   return 0;
 }
 
+// The access of a mapping, if this is the first line of one in smaps: "begin-end rwxp …".
+std::string AccessOf(const std::string& line) {
+  const size_t space = line.find(' ');
+  return line.find('-') < space ? line.substr(space + 1, 4) : std::string();
+}
+
 }  // namespace
 
 TestHost::~TestHost() {
@@ -105,6 +111,20 @@ bool TestHost::ReplaceState(const fs::path& folder, const std::string& content) 
 
 uint64_t AnonymousKib(pid_t pid) {
   return RollupKib(pid, "Anonymous");
+}
+
+uint64_t CodeKib(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/smaps", pid));
+  uint64_t sum = 0;
+  bool code = false;
+  for (std::string line; std::getline(file, line);) {
+    if (const std::string access = AccessOf(line); !access.empty()) {
+      code = access == "rwxp";
+    } else if (code && line.starts_with("Rss:")) {
+      sum += std::stoull(line.substr(4));
+    }
+  }
+  return sum;
 }
 
 uint64_t ProportionalKib(pid_t pid) {

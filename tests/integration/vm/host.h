@@ -49,6 +49,8 @@ class TestHost {
 
 // Pages of a process that are its own.
 uint64_t AnonymousKib(pid_t pid);
+// Of these, those that may be written and executed: QEMU's translated code.
+uint64_t CodeKib(pid_t pid);
 // Its share of all that is mapped.
 uint64_t ProportionalKib(pid_t pid);
 

@@ -276,6 +276,26 @@ TEST_F(VmTest, FreedMemoryReturnsAndTheTemplateStays) {
   EXPECT_EQ(fs::last_write_time(host_.Templates().at(0) / "manifest.json"), made);
 }
 
+TEST_F(VmTest, TranslatedCodeReturnsWhenTheMachineRests) {
+  const auto factory = Factory();
+  if (factory->acceleration().kind != Acceleration::Kind::kTcg) {
+    GTEST_SKIP() << "kvm translates nothing";
+  }
+  const auto vm = Start(*factory);
+  ASSERT_TRUE(vm);
+  GuestLine guest(vm->TakeAgent());
+  EXPECT_EQ(guest.Ask("fill 20"), "filled");
+  const uint64_t before = CodeKib(vm->pid());
+  ASSERT_GT(before, 4u << 10);
+  const auto until = steady_clock::now() + std::chrono::seconds(60);
+  while (CodeKib(vm->pid()) > before / 2 && steady_clock::now() < until) {
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  EXPECT_LE(CodeKib(vm->pid()), before / 2);
+  EXPECT_EQ(guest.Ask("fill 20"), "filled") << "it is translated again";
+  EXPECT_EQ(guest.Ask("sleep"), "slept");
+}
+
 // --- life and death
 
 TEST_F(VmTest, PausedGuestDoesNotAnswer) {

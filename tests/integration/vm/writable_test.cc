@@ -2,7 +2,7 @@
 #include "runtime/vm/disk/writable.h"
 
 #include "runtime/base/file.h"
-#include "tests/unit/runtime/vm/disk/temp_folder.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

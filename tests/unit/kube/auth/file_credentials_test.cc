@@ -2,7 +2,7 @@
 
 #include "tests/fakes/apiserver/fake_http_server_ca.h"
 #include "tests/fakes/clock/fake_clock.h"
-#include "tests/unit/kube/auth/temp_folder.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 

@@ -68,7 +68,7 @@ class JournalTest : public ::testing::Test {
     std::ofstream(folder_.path() / name, std::ios::binary) << text;
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(JournalTest, ContinuesWhatWasThere) {

@@ -39,7 +39,7 @@ class LedgerTest : public ::testing::Test {
     ledger_->Note(uid, Moment::kImageBegun, Now());
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   FakeClock clock_;
   Limits limits_;
   std::unique_ptr<Ledger> ledger_;
@@ -100,7 +100,7 @@ TEST_F(LedgerTest, EveryStateOfTheJournalContinues) {
   const std::string whole = *ReadFile(path);
   const std::string snapshot = *ReadFile(folder_.path() / "ledger.json");
   for (size_t bytes = 0; bytes <= whole.size(); bytes += 13) {
-    TemporaryFolder copy;
+    TempFolder copy;
     std::ofstream(copy.path() / "journal-1", std::ios::binary) << whole.substr(0, bytes);
     std::ofstream(copy.path() / "ledger.json", std::ios::binary) << snapshot;
     Ledger ledger(copy.path(), clock_, limits_);

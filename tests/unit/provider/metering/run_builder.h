@@ -1,12 +1,9 @@
 #pragma once
 
 #include "provider/metering/pod_run.h"
+#include "tests/unit/temp_folder.h"
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <string>
-#include <system_error>
 
 namespace farlet::metering::testing {
 
@@ -29,26 +26,5 @@ inline PodRun Ran(const std::string& uid, WallTime begin, WallTime end) {
   run.end = end;
   return run;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = "/tmp/farlet-metering-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace farlet::metering::testing

@@ -1,6 +1,6 @@
 #include "provider/node/addresses.h"
 
-#include "tests/unit/provider/node/temp_dir.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ TEST(AddressesTest, RefusesWhatNoNodeCanHave) {
 }
 
 TEST(AddressesTest, FindsAnAddressThatAnInterfaceHas) {
-  const TempDir no_routes;
+  const TempFolder no_routes;
   const Result<std::string> found = FindNodeIp(no_routes.path());
   if (found) {
     EXPECT_TRUE(IsLocalIp(*found));

@@ -1,6 +1,6 @@
 #include "provider/node/capacity.h"
 
-#include "tests/unit/provider/node/temp_dir.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ class CapacityTest : public ::testing::Test {
               .root_dir = dir_.path()};
   }
 
-  TempDir dir_;
+  TempFolder dir_;
   HostPaths paths_;
 };
 

@@ -7,7 +7,7 @@
 #include "runtime/base/file.h"
 #include "tests/fakes/apiserver/fake_api_server_harness.h"
 #include "tests/fakes/apiserver/fake_http_server_ca.h"
-#include "tests/unit/provider/node/temp_dir.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -62,7 +62,7 @@ class CertificateTest : public ::testing::Test {
 
   int Asked() { return harness_.api.Requests("POST", kCsrs); }
 
-  TempDir dir_;
+  TempFolder dir_;
   ApiHarness harness_;
   farlet::testing::FakeCa ca_;
   std::mutex mutex_;  // guards specs_

@@ -1,7 +1,7 @@
 #include "provider/node/cni_config.h"
 
 #include "runtime/base/file.h"
-#include "tests/unit/provider/node/temp_dir.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -15,7 +15,7 @@ class CniConfigTest : public ::testing::Test {
     return nlohmann::json::parse(*ReadFile(dir_.path() / "net.d/10-farlet.conflist"));
   }
 
-  TempDir dir_;
+  TempFolder dir_;
   CniConfig config_{.folder = dir_.path() / "net.d",
                     .data_dir = "/var/lib/farlet/cni",
                     .node_name = "node-1",

@@ -2,7 +2,7 @@
 
 #include "runtime/base/file.h"
 #include "tests/fakes/apiserver/fake_api_server_harness.h"
-#include "tests/unit/provider/node/temp_dir.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -92,7 +92,7 @@ class NodeAgentTest : public ::testing::Test {
     });
   }
 
-  TempDir dir_;
+  TempFolder dir_;
   ApiHarness harness_;
   std::mutex mutex_;  // guards runtime_ and cidrs_
   RuntimeFacts runtime_;

@@ -24,7 +24,7 @@ class ContainerLogsTest : public ServerTest {
                        "container \"starting\" in pod \"web-0\" is waiting to start: "
                        "ContainerCreating"));
       } else {
-        done(LogTarget{folder_.Path(previous ? "0.log" : "1.log"),
+        done(LogTarget{folder_ / (previous ? "0.log" : "1.log"),
                        [this] { return running_.load(); }});
       }
     };
@@ -134,7 +134,7 @@ TEST_F(ContainerLogsTest, WaitsForAFileThatIsJustBeingRotated) {
   client->Get("/containerLogs/ns/web-0/app");
   std::this_thread::sleep_for(std::chrono::milliseconds(120));
   folder_.Write("1.log.new", "2026-01-01T00:00:00Z stdout F here\n");
-  std::filesystem::rename(folder_.Path("1.log.new"), folder_.Path("1.log"));
+  std::filesystem::rename(folder_ / "1.log.new", folder_ / "1.log");
   EXPECT_EQ(client->Read().body, "here\n");
 }
 
@@ -166,8 +166,8 @@ TEST_F(ContainerLogsTest, FollowSurvivesRotation) {
   std::string expected = "0\n";
   for (int i = 1; i <= 3; ++i) {
     const std::string line = "2026-01-01T00:00:0" + std::to_string(i);
-    std::filesystem::rename(folder_.Path("1.log"),
-                            folder_.Path("1.log.20260101-00000" + std::to_string(i)));
+    std::filesystem::rename(folder_ / "1.log",
+                            folder_ / ("1.log.20260101-00000" + std::to_string(i)));
     // The last words to the old file come after the new one is there.
     folder_.Append("1.log", line + ".5Z stdout F new " + std::to_string(i) + "\n");
     folder_.Append("1.log.20260101-00000" + std::to_string(i),
@@ -199,7 +199,7 @@ TEST_F(ContainerLogsTest, ADisconnectEndsTheFollow) {
   folder_.Write("1.log", "2026-01-01T00:00:00Z stdout F one\n");
   std::atomic<int> asked{0};
   handlers_.log_target = [&](const ContainerRef&, bool, Callback<LogTarget> done) {
-    done(LogTarget{folder_.Path("1.log"), [&] { return ++asked > 0; }});
+    done(LogTarget{folder_ / "1.log", [&] { return ++asked > 0; }});
   };
   Start();
   {

@@ -130,7 +130,7 @@ std::string Read(const std::string& path, LogOptions options) {
 }
 
 TEST(LogReaderTest, TailsLinesNotPieces) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string path = folder.Write(
       "0.log", Line("a") + Line("b1", "P") + Line("b2", "P") + Line("b3") + "junk\n" + Line("c"));
   const auto tail = [&](int64_t lines) { return Read(path, {.tail_lines = lines}); };
@@ -146,7 +146,7 @@ TEST(LogReaderTest, TailsLinesNotPieces) {
 }
 
 TEST(LogReaderTest, TailsAcrossBlocks) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::string content;
   std::vector<std::string> lines;
   for (int i = 0; i < 3000; ++i) {
@@ -165,7 +165,7 @@ TEST(LogReaderTest, TailsAcrossBlocks) {
 }
 
 TEST(LogReaderTest, TailOfALargeFileReadsItsEndOnly) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::string content;
   const std::string line = Line(std::string(1000, 'x'));
   while (content.size() < 50u << 20) {
@@ -180,7 +180,7 @@ TEST(LogReaderTest, TailOfALargeFileReadsItsEndOnly) {
 }
 
 TEST(LogReaderTest, EndsWhereTheFileEndedWhenOpened) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string path = folder.Write("0.log", Line("one"));
   auto reader = LogReader::Open(path, {}, nullptr);
   ASSERT_TRUE(reader);
@@ -190,7 +190,7 @@ TEST(LogReaderTest, EndsWhereTheFileEndedWhenOpened) {
 }
 
 TEST(LogReaderTest, ReadsAnUnfinishedLastLine) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   EXPECT_EQ(Read(folder.Write("0.log", Line("one") + std::string(kStamp) + " stdout F tw"), {}),
             "one\ntw");
   EXPECT_EQ(Read(folder.Write("1.log", Line("one") + "2026-11"), {}), "one\n");
@@ -198,22 +198,21 @@ TEST(LogReaderTest, ReadsAnUnfinishedLastLine) {
 }
 
 TEST(LogReaderTest, OpensRegularFilesOnly) {
-  const TemporaryFolder folder;
-  EXPECT_EQ(LogReader::Open(folder.Path("none"), {}, nullptr).error().code, Code::kNotFound);
-  EXPECT_EQ(LogReader::Open(folder.Path("."), {}, nullptr).error().code, Code::kInvalidArgument);
-  ASSERT_EQ(::mkfifo(folder.Path("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(LogReader::Open(folder.Path("fifo"), {}, nullptr).error().code, Code::kInvalidArgument);
+  const TempFolder folder;
+  EXPECT_EQ(LogReader::Open(folder / "none", {}, nullptr).error().code, Code::kNotFound);
+  EXPECT_EQ(LogReader::Open(folder / ".", {}, nullptr).error().code, Code::kInvalidArgument);
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  EXPECT_EQ(LogReader::Open(folder / "fifo", {}, nullptr).error().code, Code::kInvalidArgument);
   folder.Write("target", "x");
-  std::filesystem::create_symlink(folder.Path("target"), folder.Path("link"));
-  EXPECT_FALSE(LogReader::Open(folder.Path("link"), {}, nullptr));
+  std::filesystem::create_symlink(folder / "target", folder / "link");
+  EXPECT_FALSE(LogReader::Open(folder / "link", {}, nullptr));
 }
 
 class FollowTest : public ::testing::Test {
  protected:
   void Open(const std::string& content) {
     folder_.Write("0.log", content);
-    auto reader =
-        LogReader::Open(folder_.Path("0.log"), {.follow = true}, [this] { return running_; });
+    auto reader = LogReader::Open(folder_ / "0.log", {.follow = true}, [this] { return running_; });
     ASSERT_TRUE(reader);
     reader_ = std::move(*reader);
   }
@@ -238,11 +237,11 @@ class FollowTest : public ::testing::Test {
   }
 
   void Rotate(int second) {
-    std::filesystem::rename(folder_.Path("0.log"),
-                            folder_.Path("0.log.20260101-0000" + std::to_string(10 + second)));
+    std::filesystem::rename(folder_ / "0.log",
+                            folder_ / ("0.log.20260101-0000" + std::to_string(10 + second)));
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   bool running_ = true;
   bool ended_ = false;
   std::unique_ptr<LogReader> reader_;
@@ -283,7 +282,7 @@ TEST_F(FollowTest, WaitsWhileTheFileIsGone) {
   EXPECT_FALSE(ended_);
   folder_.Write("0.log", At(2, "two"));
   EXPECT_EQ(Drain(), "two\n");
-  std::filesystem::remove(folder_.Path("0.log"));
+  std::filesystem::remove(folder_ / "0.log");
   running_ = false;
   EXPECT_EQ(Drain(), "");
   EXPECT_TRUE(ended_);
@@ -292,7 +291,7 @@ TEST_F(FollowTest, WaitsWhileTheFileIsGone) {
 TEST_F(FollowTest, BeginsAnewWhenTheFileIsTruncated) {
   Open(At(0, "zero") + At(1, "one"));
   EXPECT_EQ(Drain(), "zero\none\n");
-  std::filesystem::resize_file(folder_.Path("0.log"), 0);
+  std::filesystem::resize_file(folder_ / "0.log", 0);
   folder_.Append("0.log", At(2, "two"));
   EXPECT_EQ(Drain(), "two\n");
 }

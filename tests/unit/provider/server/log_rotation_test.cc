@@ -42,7 +42,7 @@ class LogRotationTest : public ::testing::Test {
  protected:
   LogRotationTest() {
     hooks_.running_logs = [this](Callback<std::vector<RunningLog>> done) {
-      done(std::vector<RunningLog>{{"c1", folder_.Path("0.log")}});
+      done(std::vector<RunningLog>{{"c1", folder_ / "0.log"}});
     };
     hooks_.reopen = [this](const std::string& id, StatusCallback done) {
       EXPECT_EQ(id, "c1");
@@ -64,14 +64,14 @@ class LogRotationTest : public ::testing::Test {
 
   std::vector<std::string> Files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.Path("."))) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / ".")) {
       names.push_back(entry.path().filename().string());
     }
     std::sort(names.begin(), names.end());
     return names;
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   farlet::testing::FakeClock clock_;
   LogRotationOptions options_;
   LogRotationHooks hooks_;
@@ -97,9 +97,9 @@ TEST_F(LogRotationTest, KeepsFiveFiles) {
   EXPECT_THAT(Files(), ElementsAre("0.log", "0.log.20260102-030435.gz", "0.log.20260102-030445.gz",
                                    "0.log.20260102-030455.gz", "0.log.20260102-030505", "0.log.bak",
                                    "unrelated.log"));
-  EXPECT_EQ(ReadPlain(folder_.Path("0.log")), "");
-  EXPECT_EQ(ReadPlain(folder_.Path("0.log.20260102-030505")), std::string(100, 'f'));
-  EXPECT_EQ(ReadGzip(folder_.Path("0.log.20260102-030455.gz")), std::string(100, 'e'));
+  EXPECT_EQ(ReadPlain(folder_ / "0.log"), "");
+  EXPECT_EQ(ReadPlain(folder_ / "0.log.20260102-030505"), std::string(100, 'f'));
+  EXPECT_EQ(ReadGzip(folder_ / "0.log.20260102-030455.gz"), std::string(100, 'e'));
   EXPECT_EQ(reopened_, 6);
 }
 
@@ -112,7 +112,7 @@ TEST_F(LogRotationTest, CompressesLargeFilesWithTheirMode) {
   Round();
   Fill('x');
   Round();
-  const std::string archive = folder_.Path("0.log.20260102-030415.gz");
+  const std::string archive = folder_ / "0.log.20260102-030415.gz";
   EXPECT_EQ(ReadGzip(archive), content);
 
   struct stat info {};
@@ -127,7 +127,7 @@ TEST_F(LogRotationTest, GivesTheNameBackWhenReopeningFails) {
   Fill('a');
   Round();
   EXPECT_THAT(Files(), ElementsAre("0.log"));
-  EXPECT_EQ(ReadPlain(folder_.Path("0.log")), std::string(100, 'a'));
+  EXPECT_EQ(ReadPlain(folder_ / "0.log"), std::string(100, 'a'));
   // It says that it failed and has done it all the same.
   reopens_ = true;
   Round();
@@ -143,9 +143,9 @@ TEST_F(LogRotationTest, PutsRightWhatACrashLeft) {
   Round();
   EXPECT_THAT(Files(), ElementsAre("0.log", "0.log.20260101-000000.gz", "0.log.20260101-000001.gz",
                                    "0.log.20260102-030415"));
-  EXPECT_EQ(ReadGzip(folder_.Path("0.log.20260101-000001.gz")), "half archived");
+  EXPECT_EQ(ReadGzip(folder_ / "0.log.20260101-000001.gz"), "half archived");
   // Renamed, but the runtime was never told.
-  std::filesystem::remove(folder_.Path("0.log"));
+  std::filesystem::remove(folder_ / "0.log");
   Round();
   EXPECT_EQ(reopened_, 2);
   EXPECT_EQ(Files().front(), "0.log");
@@ -153,11 +153,11 @@ TEST_F(LogRotationTest, PutsRightWhatACrashLeft) {
 
 TEST_F(LogRotationTest, OneBadLogDoesNotHoldUpTheOthers) {
   Fill('a');
-  std::filesystem::create_directory(folder_.Path("not-a-file"));
+  std::filesystem::create_directory(folder_ / "not-a-file");
   hooks_.running_logs = [this](Callback<std::vector<RunningLog>> done) {
     done(std::vector<RunningLog>{{"c0", "/nowhere/at/all/0.log"},
-                                 {"c0", folder_.Path("not-a-file")},
-                                 {"c1", folder_.Path("0.log")}});
+                                 {"c0", folder_ / "not-a-file"},
+                                 {"c1", folder_ / "0.log"}});
   };
   const auto reopen = hooks_.reopen;
   hooks_.reopen = [reopen](const std::string& id, StatusCallback done) {

@@ -3,11 +3,10 @@
 #include "provider/server/server.h"
 #include "tests/fakes/clock/fake_clock.h"
 #include "tests/unit/provider/server/test_client.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,34 +14,6 @@
 #include <vector>
 
 namespace farlet::server::testing {
-
-// A folder that goes away with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "farlet-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
-  std::string Path(const std::string& name) const { return (path_ / name).string(); }
-
-  std::string Write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return Path(name);
-  }
-
-  void Append(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary | std::ios::app) << content;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A server on free ports of loopback whose clients may do everything: they have a certificate of
 // user "admin", group "system:masters". Tests change what they need before Start().
@@ -78,7 +49,7 @@ class ServerTest : public ::testing::Test {
     return Connect()->Fetch(target, headers);
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   farlet::testing::FakeCa ca_;
   farlet::testing::FakeClock clock_;
   farlet::testing::FakeCertificate serving_;

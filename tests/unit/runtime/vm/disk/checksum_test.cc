@@ -2,7 +2,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/vm/disk/sparse_copy.h"
-#include "tests/unit/runtime/vm/disk/temp_folder.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include "runtime/vm/disk/file_lock.h"
 
-#include "tests/unit/runtime/vm/disk/temp_folder.h"
+#include "tests/unit/temp_folder.h"
 
 #include <gtest/gtest.h>
 
