@@ -22,7 +22,7 @@ class RestWatch {
   // Even a guest that rests wakes up more often: this one was stopped (a template's clone that
   // waits for its pod), and what it did before says nothing.
   static constexpr Duration kStopped = std::chrono::seconds(10);
-  static constexpr Duration kFirstPause = std::chrono::seconds(20);
+  static constexpr Duration kFirstPause = std::chrono::minutes(1);
   static constexpr Duration kLongestPause = std::chrono::minutes(10);
 
   // At a wake-up. `now` is a monotonic time, `used` the CPU time of the process.
