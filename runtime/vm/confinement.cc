@@ -21,6 +21,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <iterator>
 #include <set>
 
 namespace farlet::vm {
@@ -88,9 +89,10 @@ Result<ChildProgram> ChildProgram::Prepare(LaunchPlan plan) {
     program.cgroups_.push_back(std::move(fd));
   }
   FARLET_TRY(program.PlanRoot());
-  program.argv_.push_back(const_cast<char*>(program.plan_.program.c_str()));
-  for (std::string& argument : program.plan_.arguments) {
-    program.argv_.push_back(argument.data());
+  program.words_ = {program.plan_.program.string()};
+  std::ranges::move(program.plan_.arguments, std::back_inserter(program.words_));
+  for (std::string& word : program.words_) {
+    program.argv_.push_back(word.data());
   }
   program.argv_.push_back(nullptr);
   return program;

@@ -65,7 +65,9 @@ class ChildProgram {
   LaunchPlan plan_;
   std::vector<UniqueFd> cgroups_;
   std::vector<Step> steps_;
-  std::vector<char*> argv_;  // points into plan_, which is not changed any more
+  // Elements of a vector stay where they are when it is moved.
+  std::vector<std::string> words_;
+  std::vector<char*> argv_;  // points into words_, which is not changed any more
 };
 
 // What the child could not do.

@@ -3,6 +3,7 @@
 //
 //   FARLET_KERNEL_DEB  the kernel's package, instead of apt's newest
 
+#include "runtime/vm/process.h"
 #include "runtime/vm/vm_factory.h"
 #include "tests/integration/vm/guest_line.h"
 #include "tests/integration/vm/host.h"
@@ -368,6 +369,21 @@ TEST_F(VmTest, QemuDiesWithItsShim) {
 }
 
 // --- confinement
+
+// A short text lies in its string object itself, which moves.
+TEST_F(VmTest, AProgramWithAShortNameIsStarted) {
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  auto process =
+      ConfinedProcess::Start({.program = "/bin/sh",
+                              .arguments = {"-c", "exit 7"},
+                              .descriptors = {{null.get(), 0}, {null.get(), 1}, {null.get(), 2}},
+                              .root = host_.NewWorkDir(),
+                              .user = 0x70000000});
+  ASSERT_TRUE(process) << process.error().message;
+  pollfd end{.fd = process->pidfd(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&end, 1, 10000), 1);
+  EXPECT_EQ(process->EndOf().value_or(""), "exited with status 7");
+}
 
 TEST_F(VmTest, QemuIsConfined) {
   const auto factory = Factory();
