@@ -15,10 +15,11 @@ from harness.cluster import LOCAL, REPOSITORY, Cluster, find_cluster
 from harness.cri import Cri
 from harness.kubectl import Kubectl
 from harness.pods import is_ready
-from harness.processes import Process
+from harness.processes import Process, cpu_seconds, machine_cpu_seconds
 from harness.waiting import wait_until
 
 FARLET = REPOSITORY / "build" / "release" / "provider" / "app" / "farlet"
+CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-scheduler", "kube-controller-manager")
 NODES = {"farlet": "bench-farlet", "kubelet": "bench-kubelet"}
 AUDIT_POLICY = """apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -100,6 +101,14 @@ class Bench:
     @property
     def agent_pid(self) -> int:
         return Process(self.cluster, f"node-{NODES[self.active]}").pid
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds used until now: by the whole machine, the control plane and the active agent."""
+        used = {
+            "cpu_machine": machine_cpu_seconds(),
+            "cpu_control": sum(cpu_seconds(Process(self.cluster, name).pid) for name in CONTROL_PLANE),
+        }
+        return {**used, "cpu": cpu_seconds(self.agent_pid)} if self.active else used
 
     def wait_empty(self) -> None:
         """Until containerd holds no sandbox: a kubelet removes them a while after their pods are gone."""

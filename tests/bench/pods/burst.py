@@ -8,13 +8,13 @@ import math
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.api import Api, ApiError, Change, Watch
 from harness.pods import is_ready
-from harness.processes import cpu_seconds
 from harness.waiting import wait_until
 
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -39,6 +39,10 @@ def percentile(values: list[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
+def used_since(before: dict[str, float], cpu: Callable[[], dict[str, float]]) -> dict[str, float]:
+    return {who: now - before[who] for who, now in cpu().items()}
+
+
 @dataclass
 class Phase:
     """One phase of a burst: when each pod was asked for, and when it was seen to be there."""
@@ -47,7 +51,7 @@ class Phase:
     asked: dict[str, float] = field(default_factory=dict)
     seen: dict[str, float] = field(default_factory=dict)
     done: threading.Event = field(default_factory=threading.Event)
-    cpu: float = 0.0  # seconds of the agent
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds, by whom
 
     def arrive(self, change: Change) -> None:
         if change.name not in self.seen:
@@ -70,15 +74,15 @@ class Phase:
             "p99": percentile(each, 0.99),
             "total": self.total,
             "requests": max(self.asked.values()) - self.start,
-            "cpu": self.cpu,
+            **self.cpu,
         }
 
 
 class Burst:
-    """`count` pods on a node, in a namespace of their own. start(), then remove()."""
+    """`count` pods on a node, in a namespace of their own. start(), then remove(). `cpu` reads used seconds."""
 
-    def __init__(self, api: Api, node: str, count: int, agent_pid: int) -> None:
-        self._api, self._node, self._pid = api, node, agent_pid
+    def __init__(self, api: Api, node: str, count: int, cpu: Callable[[], dict[str, float]]) -> None:
+        self._api, self._node, self._cpu = api, node, cpu
         self.namespace = f"burst-{secrets.token_hex(3)}"
         self._names = [f"pause-{i:03}" for i in range(count)]
         self.started, self.removed = Phase(count), Phase(count)
@@ -108,7 +112,7 @@ class Burst:
             self.started.arrive(change)
 
     def _phase(self, phase: Phase, request: Any, limit: float) -> None:
-        cpu = cpu_seconds(self._pid)
+        before = self._cpu()
         with ThreadPoolExecutor(CLIENTS) as clients:
             # Connections first: their TLS handshakes are not what is measured.
             list(clients.map(self._connect, range(CLIENTS)))
@@ -120,7 +124,7 @@ class Burst:
             list(clients.map(ask, self._names))
         if not phase.done.wait(limit):
             raise RuntimeError(f"{len(phase.seen)} of {phase.count} pods within {limit:g} s on {self._node}")
-        phase.cpu = cpu_seconds(self._pid) - cpu
+        phase.cpu = used_since(before, self._cpu)
 
     def _connect(self, _: int) -> None:
         self._api("GET", "/version")

@@ -5,6 +5,13 @@ from statistics import median
 from typing import Any
 
 Numbers = dict[str, float]
+DETAILS = (
+    ("p50", "p50, s"),
+    ("p99", "p99, s"),
+    ("cpu_machine", "CPU of the machine, s"),
+    ("cpu_control", "CPU of the control plane, s"),
+    ("cpu", "agent CPU, s"),
+)
 
 
 def middle(rounds: list[Numbers], key: str) -> float:
@@ -55,7 +62,7 @@ class Report:
     def _rows(self, pods: int) -> list[str]:
         rows = []
         for phase, verb in (("start", "all Running and Ready"), ("remove", "all gone")):
-            for key, label in (("total", f"{verb}, s"), ("p50", "p50, s"), ("p99", "p99, s"), ("cpu", "agent CPU, s")):
+            for key, label in (("total", f"{verb}, s"), *DETAILS):
                 cells = [self._cell(pods, who, phase, key) for who in self._columns]
                 if any(cell != "–" for cell in cells):
                     rows.append(
