@@ -15,12 +15,12 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <system_error>
 #include <thread>

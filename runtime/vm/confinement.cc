@@ -70,6 +70,7 @@ void ResetSignals() {
   }
   sigset_t none;
   ::sigemptyset(&none);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the child has one thread.
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
