@@ -39,8 +39,8 @@ def percentile(values: list[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def used_since(before: dict[str, float], cpu: Callable[[], dict[str, float]]) -> dict[str, float]:
-    return {who: now - before[who] for who, now in cpu().items()}
+def difference(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {key: value - before[key] for key, value in after.items()}
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Burst:
             list(clients.map(ask, self._names))
         if not phase.done.wait(limit):
             raise RuntimeError(f"{len(phase.seen)} of {phase.count} pods within {limit:g} s on {self._node}")
-        phase.cpu = used_since(before, self._cpu)
+        phase.cpu = difference(before, self._cpu())
 
     def _connect(self, _: int) -> None:
         self._api("GET", "/version")
