@@ -39,7 +39,7 @@ def test_environment(kubectl: Kubectl, pods: Pods) -> None:
         ),
     )
     pods.ready("env")
-    log = wait_until("the environment is printed", lambda: pods.logs("env") if "arg=" in pods.logs("env") else "")
+    log = pods.wait_logs("env", "arg=")
     lines = log.splitlines()
     for line in (
         'PLAIN=a value with spaces and "quotes"',

@@ -18,7 +18,8 @@ STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)) (
 def test_plain_tail_and_limit(kubectl: Kubectl, pods: Pods) -> None:
     script = 'for i in 1 2 3 4 5 6 7 8 9 10; do echo "out $i"; done; echo err >&2; exec sleep 3600'
     pods.run(pod("talk", container(command=script)))
-    text = wait_until("all is written", lambda: pods.logs("talk") if "err" in pods.logs("talk") else "")
+    pods.wait_logs("talk", "out 10")
+    text = pods.wait_logs("talk", "err")
     assert [line for line in text.splitlines() if line.startswith("out")] == [f"out {i}" for i in range(1, 11)]
     assert "err" in text.splitlines()
     assert len(pods.logs("talk", "--tail=3").splitlines()) == 3
@@ -116,7 +117,7 @@ def test_long_lines(kubectl: Kubectl, pods: Pods) -> None:
     """containerd cuts lines at 16 KiB; a reader puts them together again."""
     script = "head -c 50000 /dev/zero | tr '\\0' x; echo; echo end; exec sleep 3600"
     pods.run(pod("long", container(command=script)))
-    text = wait_until("all is written", lambda: pods.logs("long") if "end" in pods.logs("long") else "")
+    text = pods.wait_logs("long", "end")
     assert text == "x" * 50000 + "\nend\n"
     tail = pods.logs("long", "--tail=2")
     assert text.endswith(tail) and tail.endswith("x\nend\n"), "counted in the pieces that are on disk"

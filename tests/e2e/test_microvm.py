@@ -84,7 +84,7 @@ def test_life(kubectl: Kubectl, pods: Pods) -> None:
     )
     pods.ready("life", START)
     assert pods.logs("life", "-c", "before") == "first\n"
-    assert pods.logs("life") == "begun\n"
+    assert pods.wait_logs("life", "begun") == "begun\n"
     assert kubectl.run("exec", "life", "--", "sh", "-c", "exit 3", check=False).returncode == 3
     assert kubectl("exec", "-i", "life", "--", "cat", stdin="through\n") == "through\n"
     ended = pods.phase("ends", "Failed", START)
@@ -106,7 +106,8 @@ def test_a_crash_restarts_the_container_and_not_the_machine(kubectl: Kubectl, po
 
     again = pods.wait("falls", "runs again", restarted, START)
     assert container_status(again)["lastState"]["terminated"]["exitCode"] == 1
-    assert pods.logs("falls", "--previous") == pods.logs("falls")
+    first = pods.logs("falls", "--previous")
+    assert first and pods.wait_logs("falls", first) == first
 
 
 def test_volumes(kubectl: Kubectl, pods: Pods) -> None:
@@ -145,7 +146,7 @@ def test_ulimits_and_shared_memory(kubectl: Kubectl, pods: Pods) -> None:
     wrong["metadata"]["annotations"] = {"farlet.dev/ulimits": "files=1"}
     kubectl.create(manifest, wrong)
     pods.ready("limited", START)
-    assert pods.logs("limited") == "2000\n3000\n"
+    assert pods.wait_logs("limited", "3000\n") == "2000\n3000\n"
     assert pods.shell("limited", "ulimit -Sn; ulimit -l") == "2000\nunlimited\n", "an exec has them, too"
     assert int(pods.shell("limited", "df -k /dev/shm | awk 'END {print $2}'")) == 96 * 1024
     assert "MemFree" in pods.shell("limited", "dd if=/dev/zero of=/dev/shm/x bs=1M count=80 && cat /proc/meminfo")

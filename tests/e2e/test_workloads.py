@@ -83,7 +83,7 @@ def test_pod_waits_for_its_secret(kubectl: Kubectl, pods: Pods) -> None:
     pods.wait_event("app", "Warning", "Failed", 'Error: secret "late" not found')
     kubectl.create(secret("late", {"password": "now"}))
     pods.ready("app", 90)
-    wait_until("it prints its secret", lambda: "got now" in pods.logs("app"), 20)
+    pods.wait_logs("app", "got now")
 
 
 def test_job_that_completes(kubectl: Kubectl) -> None:

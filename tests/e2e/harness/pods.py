@@ -83,6 +83,14 @@ class Pods:
     def logs(self, name: str, *options: str, check: bool = True) -> str:
         return self.kubectl("logs", name, *options, check=check)
 
+    def wait_logs(self, name: str, text: str, *options: str, timeout: float = 30) -> str:
+        """The log once the text is in it: a container is ready when it was started, before it has written anything."""
+        return wait_until(
+            f"{name} has written {text!r}",
+            lambda: log if text in (log := self.logs(name, *options)) else None,
+            timeout,
+        )
+
     def events(self, name: str) -> list[Json]:
         """The pod's events that its node has sent, oldest first."""
         found = [
