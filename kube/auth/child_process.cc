@@ -1,7 +1,7 @@
 #include "kube/auth/child_process.h"
 
 #include "runtime/base/c_strings.h"
-#include "runtime/base/fd.h"
+#include "runtime/base/pipe.h"
 #include "runtime/base/text.h"
 #include "runtime/base/time_format.h"
 
@@ -20,19 +20,6 @@ namespace {
 
 constexpr milliseconds kStopCheck{50};
 constexpr size_t kMaxComplaint = 300;
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "pipe");
-  }
-  return Pipe{.read = UniqueFd(ends[0]), .write = UniqueFd(ends[1])};
-}
 
 Result<pid_t> Spawn(const ChildProcess& process, int output, int complaint) {
   posix_spawn_file_actions_t actions;

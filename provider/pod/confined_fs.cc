@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -24,7 +22,6 @@ namespace {
 
 // Deeper trees are flattened while they are deleted, so that neither descriptors nor stack run out.
 constexpr int kMaxDepth = 64;
-constexpr size_t kMaxMountInfo = 64U << 20U;
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -126,35 +123,6 @@ class TreeRemover {
   uint64_t counter_ = 0;
 };
 
-// /proc/self/mountinfo writes space, tab, newline and backslash as \ooo.
-std::string Unescape(std::string_view text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '\\' && i + 3 < text.size();
-    if (!escape) {
-      plain += text[i];
-      continue;
-    }
-    plain +=
-        static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-    i += 3;
-  }
-  return plain;
-}
-
-// The fifth field of a line of mountinfo.
-std::optional<std::string> MountPointOf(std::string_view line) {
-  constexpr int kField = 4;
-  for (int i = 0; i < kField; ++i) {
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos) {
-      return std::nullopt;
-    }
-    line.remove_prefix(space + 1);
-  }
-  return Unescape(line.substr(0, line.find(' ')));
-}
-
 }  // namespace
 
 Result<UniqueFd> OpenBeneath(int dir, const std::string& path, int flags) {
@@ -196,31 +164,6 @@ Result<bool> IsMountPoint(const std::filesystem::path& path) {
     return ErrnoError(errno, "stat " + path.string());
   }
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-Status UnmountBelow(const std::filesystem::path& path) {
-  FARLET_ASSIGN(const std::string text, ReadFile("/proc/self/mountinfo", kMaxMountInfo));
-  std::error_code ignored;
-  const std::filesystem::path real = std::filesystem::canonical(path.parent_path(), ignored);
-  const std::string base = (ignored ? path : real / path.filename()).string();
-  std::vector<std::string> found;
-  for (std::string_view rest = text; !rest.empty();) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const std::optional<std::string> point = MountPointOf(rest.substr(0, end));
-    if (point && (*point == base || point->starts_with(base + "/"))) {
-      found.push_back(*point);
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  std::reverse(found.begin(), found.end());
-  for (const std::string& point : found) {
-    // EINVAL: not a mount point any more.
-    if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
-        errno != ENOENT) {
-      return ErrnoError(errno, "unmount " + point);
-    }
-  }
-  return {};
 }
 
 Status RemoveTree(const std::filesystem::path& path) {

@@ -30,9 +30,6 @@ Result<bool> IsMountPoint(const std::filesystem::path& path);
 // filesystem: what is still mounted in there is an error. Success when it is gone already.
 Status RemoveTree(const std::filesystem::path& path);
 
-// Unmounts everything mounted at or below `path`, last mounted first.
-Status UnmountBelow(const std::filesystem::path& path);
-
 // Reads a regular file that a container may have written: no link, no device, and the last
 // `max_bytes` of it at most.
 Result<std::string> ReadTail(const std::filesystem::path& path, size_t max_bytes);

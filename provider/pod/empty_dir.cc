@@ -39,7 +39,7 @@ bool AllLimited(const kube::PodSpec& spec) {
 
 }  // namespace
 
-Status MakeDiskFolder(const std::filesystem::path& path, const FolderOptions& options) {
+Status MakeVolumeFolder(const std::filesystem::path& path, const FolderOptions& options) {
   struct stat info {};
 
   if (::lstat(path.c_str(), &info) == 0) {
@@ -116,7 +116,7 @@ Status MakeEmptyDir(const std::filesystem::path& path,
     options.group = static_cast<gid_t>(*pod.spec.security.fs_group);
   }
   if (volume.medium.empty()) {
-    return MakeDiskFolder(path, options);
+    return MakeVolumeFolder(path, options);
   }
   if (volume.medium == "Memory") {
     return MakeMemoryFolder(path, options, MemoryVolumeSize(volume, pod.spec, allocatable));

@@ -19,11 +19,11 @@ struct FolderOptions {
   std::optional<gid_t> group;
 };
 
-// A folder on disk: appears with all its attributes or not at all.
-Status MakeDiskFolder(const std::filesystem::path& path, const FolderOptions& options);
+// Appears with all its attributes or not at all.
+Status MakeVolumeFolder(const std::filesystem::path& path, const FolderOptions& options);
 
-// A tmpfs of `size_bytes` (0: the kernel's default), not swapped out where the kernel can do that;
-// what is mounted there already is left as it is.
+// A tmpfs of its own, of `size_bytes` (0: the kernel's default), not swapped out where the kernel
+// can do that; what is mounted there already is left as it is.
 Status MakeMemoryFolder(const std::filesystem::path& path,
                         const FolderOptions& options,
                         int64_t size_bytes);

@@ -25,11 +25,25 @@ const char* PluginName(const kube::Volume& volume) {
 
 }  // namespace
 
+std::filesystem::path SecretsRoot(const NodeContext& node) {
+  return node.root_dir / "secrets";
+}
+
+std::filesystem::path SecretsDirectory(const NodeContext& node, const std::string& uid) {
+  return SecretsRoot(node) / uid;
+}
+
+bool IsSecret(const kube::Volume& volume) {
+  const auto* files = std::get_if<kube::ProjectedVolume>(&volume.source);
+  return files != nullptr && files->kind != kube::ProjectedVolume::Kind::kConfigMap;
+}
+
 std::filesystem::path VolumeDirectory(const NodeContext& node,
                                       const std::string& uid,
                                       const kube::Volume& volume) {
-  return PodDirectory(node, uid) / "volumes" / fmt::format("kubernetes.io~{}", PluginName(volume)) /
-         volume.name;
+  const std::filesystem::path volumes =
+      IsSecret(volume) ? SecretsDirectory(node, uid) : PodDirectory(node, uid) / "volumes";
+  return volumes / fmt::format("kubernetes.io~{}", PluginName(volume)) / volume.name;
 }
 
 std::filesystem::path SubPathTarget(const NodeContext& node,

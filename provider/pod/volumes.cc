@@ -6,10 +6,12 @@
 #include "provider/pod/projected_volume.h"
 #include "provider/pod/volume_paths.h"
 #include "runtime/base/file.h"
+#include "runtime/base/mountinfo.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <utility>
@@ -63,8 +65,12 @@ Status MakeNestedFolders(const std::filesystem::path& folder,
   return {};
 }
 
-bool OnDisk(const kube::ProjectedVolume& volume) {
-  return volume.kind == kube::ProjectedVolume::Kind::kConfigMap;
+// Whoever looks after the mount has to, at any time: two pods' workers must not mount over each
+// other.
+Status MountSecretsRoot(const NodeContext& node) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  return MakeMemoryFolder(SecretsRoot(node), {.mode = kPrivateFolder}, 0);
 }
 
 Status SetUpFiles(const NodeContext& node,
@@ -76,7 +82,7 @@ Status SetUpFiles(const NodeContext& node,
   FARLET_ASSIGN(const Payload payload, MakePayload(files, context, tokens));
   const std::filesystem::path folder = VolumeDirectory(node, context.pod.meta.uid, volume);
   const std::optional<int64_t> fs_group = context.pod.spec.security.fs_group;
-  FARLET_TRY(OnDisk(files) ? MakeDiskFolder(folder, {}) : MakeMemoryFolder(folder, {}, 0));
+  FARLET_TRY(MakeVolumeFolder(folder, {}));
   FARLET_TRY(MakeNestedFolders(folder, volume, context.pod.spec));
   return WriteAtomically(folder, payload,
                          fs_group ? std::optional(static_cast<gid_t>(*fs_group)) : std::nullopt);
@@ -88,6 +94,9 @@ Status SetUpVolume(const NodeContext& node,
                    const kube::Volume& volume) {
   if (const auto* other = std::get_if<kube::UnsupportedVolume>(&volume.source)) {
     return InvalidArgument(fmt::format("volumes of type {} are not supported", other->type));
+  }
+  if (IsSecret(volume)) {
+    FARLET_TRY(MountSecretsRoot(node));
   }
   const std::filesystem::path folder = VolumeDirectory(node, context.pod.meta.uid, volume);
   FARLET_TRY(MakeDirectories(folder.parent_path(), kPrivateFolder));
@@ -102,7 +111,6 @@ Status SetUpVolume(const NodeContext& node,
 Status SetUpVolumes(const NodeContext& node, const EnvContext& context, const TokenLookup& tokens) {
   const std::filesystem::path pod_folder = PodDirectory(node, context.pod.meta.uid);
   FARLET_TRY(MakeDirectories(pod_folder, kPrivateFolder));
-  FARLET_TRY(MakeDirectories(pod_folder / "volumes", kPrivateFolder));
   std::optional<Error> waiting;
   for (const kube::Volume& volume : context.pod.spec.volumes) {
     Status set_up = SetUpVolume(node, context, tokens, volume);
@@ -127,9 +135,14 @@ Status RemovePodDirectory(const NodeContext& node, const std::string& uid) {
   if (uid.empty() || uid.front() == '.' || uid.find('/') != std::string::npos) {
     return InvalidArgument(fmt::format("remove folder of pod \"{}\": bad uid", uid));
   }
+  FARLET_TRY(Annotate(RemoveTree(SecretsDirectory(node, uid)), "remove secrets of pod " + uid));
   const std::filesystem::path folder = PodDirectory(node, uid);
   std::error_code error;
   if (!std::filesystem::exists(std::filesystem::symlink_status(folder, error))) {
+    return {};
+  }
+  // Few pods have mounts of their own, and to look for them is dear where there are many.
+  if (RemoveTree(folder)) {
     return {};
   }
   FARLET_TRY(Annotate(UnmountBelow(folder), "remove folder of pod " + uid));

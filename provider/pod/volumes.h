@@ -23,8 +23,8 @@ struct TokenValue {
 using TokenLookup =
     std::function<Result<TokenValue>(const kube::ServiceAccountTokenProjection& projection)>;
 
-// Makes and updates the files of all volumes of a pod below PodDirectory(): emptyDir folders (0777;
-// Memory: tmpfs), configMap, secret, downward API and projected volumes by atomic writes
+// Makes and updates the files of all volumes of a pod in their VolumeDirectory(): emptyDir folders
+// (0777; Memory: tmpfs), configMap, secret, downward API and projected volumes by atomic writes
 // (kubelet-contract B5; secrets, projected and downward API on tmpfs). Repeatable: called again to
 // bring content up to date, it writes only what changed. Short blocking file I/O only.
 // Errors: kUnavailable while an object or token is still being read (wait, no event);
@@ -40,7 +40,8 @@ Result<std::vector<cri::Mount>> MakeMounts(const NodeContext& node,
                                            uint32_t restart_count,
                                            const std::vector<cri::EnvVar>& env);
 
-// Unmounts and deletes everything below PodDirectory(); success when it is gone already.
+// Unmounts and deletes everything below SecretsDirectory() and PodDirectory(), in this order;
+// success when it is gone already.
 Status RemovePodDirectory(const NodeContext& node, const std::string& uid);
 
 // The content of a container's termination log (≤ 4096 bytes), or with policy FallbackToLogsOnError

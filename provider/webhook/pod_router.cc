@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -59,55 +57,39 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
        PodRouterOptions options)
       : client_(client),
         clock_(clock),
-        timers_(timers),
         recorder_(recorder),
-        options_(std::move(options)) {}
+        options_(std::move(options)),
+        looker_(timers, options_.looks, [this] { Look(); }),
+        pods_(client,
+              clock,
+              timers,
+              {.path = "/api/v1/pods",
+               .query = {{"fieldSelector", "spec.nodeName=,status.phase=Pending"}}},
+              [this](const WaitingPodPtr& /*before*/, const WaitingPodPtr& after) {
+                if (after != nullptr) {
+                  looker_.LookSoon();
+                }
+              }) {}
 
   Gate& gate() { return gate_; }
 
   void Start() {
-    const std::lock_guard lock(mutex_);
-    if (pods_ == nullptr) {
-      pods_ = std::make_unique<kube::Informer<WaitingPod>>(
-          client_, clock_, timers_,
-          kube::ListWatchOptions{
-              .path = "/api/v1/pods",
-              .query = {{"fieldSelector", "spec.nodeName=,status.phase=Pending"}}},
-          [weak = weak_from_this()](const WaitingPodPtr& /*before*/, const WaitingPodPtr& after) {
-            if (after != nullptr) {
-              EnterStep(weak, [](Impl& self) { self.LookSoon(); });
-            }
-          });
-      pods_->Start();
-    }
-    LookAfterLocked(options_.settle);
+    pods_.Start();
+    looker_.LookSoon();
   }
 
   void Stop() {
     gate_.Close();
-    {
-      const std::lock_guard lock(mutex_);
-      if (timer_) {
-        timers_.Cancel(*timer_);
-      }
-    }
-    if (pods_ != nullptr) {
-      pods_->Stop();
-    }
+    pods_.Stop();
+    looker_.Stop();
   }
 
   void SetLeading(bool leading) {
     leading_ = leading;
-    LookSoon();
+    looker_.LookSoon();
   }
 
-  void LookSoon() {
-    const std::lock_guard lock(mutex_);
-    if (!soon_) {
-      soon_ = true;
-      LookAfterLocked(options_.settle);
-    }
-  }
+  void LookSoon() { looker_.LookSoon(); }
 
  private:
   // When deleting pods of one controller is tried again.
@@ -116,30 +98,13 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
     seconds length{0};
   };
 
-  // Needs mutex_.
-  void LookAfterLocked(milliseconds delay) {
-    if (timer_) {
-      timers_.Cancel(*timer_);
-    }
-    timer_ = timers_.After(
-        delay, [weak = weak_from_this()] { EnterStep(weak, [](Impl& self) { self.Look(); }); });
-  }
-
-  // The timer's thread only, so that the members without a mutex need none.
+  // The looker's thread only, so that what it remembers needs no mutex.
   void Look() {
-    {
-      const std::lock_guard lock(mutex_);
-      soon_ = false;
-      if (pods_ == nullptr) {
-        return;  // not started
-      }
-      LookAfterLocked(options_.look_again);
-    }
     const auto profiles = options_.profiles();
-    if (!leading_ || profiles == nullptr || !pods_->synced()) {
+    if (!leading_ || profiles == nullptr || !pods_.synced()) {
       return;
     }
-    const std::vector<WaitingPodPtr> pods = pods_->All();
+    const std::vector<WaitingPodPtr> pods = pods_.All();
     Forget(pods);
     size_t deletions = 0;
     for (const WaitingPodPtr& pod : pods) {
@@ -155,7 +120,7 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
     }
     BeginPauses();
     if (deletions == kMaxDeletionsAtOnce) {
-      LookSoon();
+      looker_.LookSoon();
     }
   }
 
@@ -209,24 +174,32 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
                {"pod", pod.meta.name},
                {"profile", plan.profile}});
     deleted_[pod.meta.uid] = pod.meta.resource_version;
-    recorder_.Record(ReferenceTo(pod.meta), kube::EventType::kNormal, "FargateProfile",
-                     plan.message);
-    client_.Delete(
-        kube::ResourcePath("v1", "pods", pod.meta.object_namespace, pod.meta.name),
-        {.precondition_uid = pod.meta.uid,
-         .precondition_resource_version = pod.meta.resource_version},
-        {}, [name = pod.meta.name](const Result<Json>& answer) {
-          // Not there, another one of its name, or just being bound: just as well.
-          if (!answer && answer.error().code != Code::kNotFound &&
-              answer.error().http_status != 409) {
-            log::Warning("cannot delete a waiting pod", {{"pod", name}, {"error", answer.error()}});
-          }
-        });
+    client_.Delete(kube::ResourcePath("v1", "pods", pod.meta.object_namespace, pod.meta.name),
+                   {.precondition_uid = pod.meta.uid,
+                    .precondition_resource_version = pod.meta.resource_version},
+                   {},
+                   [weak = weak_from_this(), reference = ReferenceTo(pod.meta),
+                    message = plan.message](const Result<Json>& answer) {
+                     EnterStep(weak,
+                               [&](Impl& self) { self.OnDeleted(reference, message, answer); });
+                   });
+  }
+
+  void OnDeleted(const kube::ObjectReference& pod,
+                 const std::string& message,
+                 const Result<Json>& answer) {
+    if (answer) {
+      recorder_.Record(pod, kube::EventType::kNormal, "FargateProfile", message);
+      return;
+    }
+    // Not there, another one of its name, or just being bound: just as well.
+    if (answer.error().code != Code::kNotFound && answer.error().http_status != 409) {
+      log::Warning("cannot delete a waiting pod", {{"pod", pod.name}, {"error", answer.error()}});
+    }
   }
 
   kube::Client& client_;
   const Clock& clock_;
-  TimerService& timers_;
   kube::EventRecorder& recorder_;
   const PodRouterOptions options_;
   Gate gate_;
@@ -238,10 +211,8 @@ class PodRouter::Impl : public std::enable_shared_from_this<PodRouter::Impl> {
   std::map<std::string, Pause> pauses_;         // by uid of the controller
   std::unordered_set<std::string> owners_;      // of pods deleted in this look
 
-  std::mutex mutex_;  // guards all below
-  bool soon_ = false;
-  std::optional<TimerService::Id> timer_;
-  std::unique_ptr<kube::Informer<WaitingPod>> pods_;  // set once, by Start()
+  Looker looker_;
+  kube::Informer<WaitingPod> pods_;
 };
 
 PodRouter::PodRouter(kube::Client& client,

@@ -3,6 +3,7 @@
 #include "kube/client/client.h"
 #include "kube/events/recorder.h"
 #include "provider/fargate/admission.h"
+#include "provider/webhook/looker.h"
 #include "runtime/base/timer.h"
 
 #include <functional>
@@ -14,9 +15,7 @@ struct PodRouterOptions {
   fargate::AdmissionOptions admission;
   // The profiles to match now; null: not known yet.
   std::function<std::shared_ptr<const fargate::ProfileSet>()> profiles;
-  // Changes that come close together are looked at together.
-  milliseconds settle{500};
-  seconds look_again{60};
+  LookerOptions looks{.look_again = seconds(60)};
   // Pods of one controller are not deleted again before this has passed, doubled each time up to
   // the longest: if they come back unrouted (the webhook is not asked), deleting does not help.
   seconds shortest_pause{30};

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -62,39 +61,28 @@ Json StatusOf(const fargate::Profile& profile, const std::string& problem, const
 class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::Impl> {
  public:
   Impl(kube::Client& client, const Clock& clock, TimerService& timers, ProfileStatusOptions options)
-      : client_(client), clock_(clock), timers_(timers), options_(std::move(options)) {}
+      : client_(client),
+        options_(std::move(options)),
+        looker_(timers, options_.looks, [this] { Look(); }),
+        pods_(client,
+              clock,
+              timers,
+              {.path = "/api/v1/pods", .query = {{"labelSelector", options_.names.profile_label}}},
+              [this](const auto& before, const auto& after) {
+                // Most changes of a pod change no count.
+                if (before == nullptr || after == nullptr || before->phase != after->phase) {
+                  looker_.LookSoon();
+                }
+              }) {}
 
   Gate& gate() { return gate_; }
 
-  void Start() {
-    const std::lock_guard lock(mutex_);
-    if (pods_ != nullptr) {
-      return;
-    }
-    pods_ = std::make_unique<kube::Informer<FargatePod>>(
-        client_, clock_, timers_,
-        kube::ListWatchOptions{.path = "/api/v1/pods",
-                               .query = {{"labelSelector", options_.names.profile_label}}},
-        [weak = weak_from_this()](const auto& before, const auto& after) {
-          // Most changes of a pod change no count.
-          if (before == nullptr || after == nullptr || before->phase != after->phase) {
-            EnterStep(weak, [](Impl& self) { self.LookSoon(); });
-          }
-        });
-    pods_->Start();
-  }
+  void Start() { pods_.Start(); }
 
   void Stop() {
     gate_.Close();
-    {
-      const std::lock_guard lock(mutex_);
-      if (timer_) {
-        timers_.Cancel(*timer_);
-      }
-    }
-    if (pods_ != nullptr) {
-      pods_->Stop();
-    }
+    pods_.Stop();
+    looker_.Stop();
   }
 
   void SetLeading(bool leading) {
@@ -103,30 +91,18 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
       const std::lock_guard lock(mutex_);
       written_.clear();  // another one may have written in the meantime
     }
-    LookSoon();
+    looker_.LookSoon();
   }
 
-  void LookSoon() {
-    const std::lock_guard lock(mutex_);
-    if (!soon_) {
-      soon_ = true;
-      timer_ = timers_.After(options_.settle, [weak = weak_from_this()] {
-        EnterStep(weak, [](Impl& self) { self.Look(); });
-      });
-    }
-  }
+  void LookSoon() { looker_.LookSoon(); }
 
  private:
   void Look() {
-    {
-      const std::lock_guard lock(mutex_);
-      soon_ = false;
-      if (pods_ == nullptr || !leading_) {
-        return;
-      }
+    if (!leading_) {
+      return;
     }
-    if (!pods_->synced()) {
-      LookSoon();
+    if (!pods_.synced()) {
+      looker_.LookSoon();
       return;
     }
     std::map<std::string, Counts> counts = Count();
@@ -138,7 +114,7 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
 
   std::map<std::string, Counts> Count() const {
     std::map<std::string, Counts> counts;
-    for (const auto& pod : pods_->All()) {
+    for (const auto& pod : pods_.All()) {
       const auto label = pod->meta.labels.find(options_.names.profile_label);
       if (label == pod->meta.labels.end()) {
         continue;
@@ -174,21 +150,19 @@ class ProfileStatus::Impl : public std::enable_shared_from_this<ProfileStatus::I
       const std::lock_guard lock(mutex_);
       written_.erase(uid);
     }
-    LookSoon();
+    looker_.LookSoon();
   }
 
   kube::Client& client_;
-  const Clock& clock_;
-  TimerService& timers_;
   const ProfileStatusOptions options_;
   Gate gate_;
   std::atomic<bool> leading_ = false;
 
-  std::mutex mutex_;  // guards all below
-  bool soon_ = false;
-  std::optional<TimerService::Id> timer_;
-  std::map<std::string, Json> written_;               // by uid of the profile
-  std::unique_ptr<kube::Informer<FargatePod>> pods_;  // set once, by Start()
+  std::mutex mutex_;                     // guards what follows
+  std::map<std::string, Json> written_;  // by uid of the profile
+
+  Looker looker_;
+  kube::Informer<FargatePod> pods_;
 };
 
 ProfileStatus::ProfileStatus(kube::Client& client,

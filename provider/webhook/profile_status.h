@@ -3,6 +3,7 @@
 #include "kube/client/client.h"
 #include "provider/fargate/names.h"
 #include "provider/fargate/profile.h"
+#include "provider/webhook/looker.h"
 #include "runtime/base/timer.h"
 
 #include <functional>
@@ -17,7 +18,7 @@ struct ProfileStatusOptions {
   // All profiles, and what is wrong with one ("": nothing).
   std::function<std::vector<fargate::ProfilePtr>()> profiles;
   std::function<std::string(const fargate::Profile&)> problem;
-  milliseconds settle{1'000};
+  LookerOptions looks{.settle = seconds(1)};
 };
 
 // Keeps the status of every FargateProfile: whether it takes part (ACTIVE, or CREATE_FAILED as the

@@ -79,6 +79,21 @@ Status WriteFileAtomic(const std::filesystem::path& path, std::string_view conte
   return {};
 }
 
+Status WriteKernelFile(const std::filesystem::path& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid()) {
+    return ErrnoError(errno, "open " + path.string());
+  }
+  ssize_t written = -1;
+  do {
+    written = ::write(fd.get(), text.data(), text.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) {
+    return ErrnoError(errno, fmt::format("write \"{}\" to {}", text.substr(0, 64), path.string()));
+  }
+  return {};
+}
+
 Status MakeDirectories(const std::filesystem::path& path, mode_t mode) {
   std::error_code error;
   const bool created = std::filesystem::create_directories(path, error);

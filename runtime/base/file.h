@@ -18,6 +18,9 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes
 // Writes `path`.tmp-<random>, fsyncs and renames it: a reader sees the old or the new content.
 Status WriteFileAtomic(const std::filesystem::path& path, std::string_view content, mode_t mode);
 
+// One write() into a file that is there, as those of proc, sysfs and cgroups want it.
+Status WriteKernelFile(const std::filesystem::path& path, std::string_view text);
+
 // mkdir -p; the last folder gets exactly `mode` whatever the umask.
 Status MakeDirectories(const std::filesystem::path& path, mode_t mode);
 

@@ -65,7 +65,7 @@ void SetLimits() {
     ::setrlimit(resource, &none);
   }
   // Whatever runs out of memory, it is not the agent's turn.
-  (void)WriteText("/proc/self/oom_score_adj", "-1000");
+  (void)WriteKernelFile("/proc/self/oom_score_adj", "-1000");
 }
 
 constexpr std::array<std::pair<const char*, const char*>, 6> kSettings = {{

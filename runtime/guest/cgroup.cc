@@ -72,7 +72,7 @@ Status Cgroup::Create(bool parent_of_others) const {
   }
   // One by one: a controller that is missing must not keep the others away.
   for (const char* controller : {"+cpuset", "+cpu", "+io", "+memory", "+pids"}) {
-    if (auto done = WriteText(File("cgroup.subtree_control"), controller); !done && strict_) {
+    if (auto done = WriteKernelFile(File("cgroup.subtree_control"), controller); !done && strict_) {
       log::Warning("a cgroup controller is missing", {{"error", done.error()}});
     }
   }
@@ -100,7 +100,7 @@ Status Cgroup::Set(std::string_view file, std::string_view value) const {
     }
     return MakeError(Code::kUnimplemented, "cgroup: there is no " + std::string(file));
   }
-  return WriteText(File(file), value);
+  return WriteKernelFile(File(file), value);
 }
 
 Status Cgroup::Apply(const v1::Resources& resources) const {
@@ -160,7 +160,7 @@ Result<UniqueFd> Cgroup::OpenForAttach() const {
 }
 
 Status Cgroup::KillAll() const {
-  return WriteText(File("cgroup.kill"), "1");
+  return WriteKernelFile(File("cgroup.kill"), "1");
 }
 
 Status Cgroup::SignalAll(int signal) const {
@@ -176,7 +176,7 @@ Status Cgroup::SignalAll(int signal) const {
 }
 
 Status Cgroup::SetFrozen(bool frozen) const {
-  return WriteText(File("cgroup.freeze"), frozen ? "1" : "0");
+  return WriteKernelFile(File("cgroup.freeze"), frozen ? "1" : "0");
 }
 
 bool Cgroup::Populated() const {

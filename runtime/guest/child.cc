@@ -156,7 +156,7 @@ Status LeaveAgent(const ProcessPlan& plan) {
   if (::setsid() < 0) {
     return ErrnoError(errno, "start a session");
   }
-  return WriteText("/proc/self/oom_score_adj", std::to_string(plan.oom_score_adj));
+  return WriteKernelFile("/proc/self/oom_score_adj", std::to_string(plan.oom_score_adj));
 }
 
 [[noreturn]] void Fail(ChildSocket& socket, const Error& error) {

@@ -127,7 +127,7 @@ Status SetSysctl(const std::string& name, const std::string& value) {
   if (path.find('/') == std::string::npos) {
     std::replace(path.begin(), path.end(), '.', '/');
   }
-  return Annotate(WriteText("/proc/sys/" + path, value), "sysctl " + name);
+  return Annotate(WriteKernelFile("/proc/sys/" + path, value), "sysctl " + name);
 }
 
 Status Agent::MountDisk(const std::string& name) {

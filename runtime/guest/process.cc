@@ -1,5 +1,6 @@
 #include "runtime/guest/process.h"
 
+#include "runtime/base/pipe.h"
 #include "runtime/guest/sys.h"
 #include "runtime/ttrpc/types.h"
 
@@ -11,7 +12,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -21,19 +21,6 @@ namespace {
 
 // Longer than the slowest set-up under emulation, shorter than anybody's patience.
 constexpr std::chrono::seconds kReadyTimeout{30};
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "create a pipe");
-  }
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 Result<UniqueFd> Duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));

@@ -19,18 +19,6 @@ constexpr unsigned long kFlushBuffers = _IO(0x12, 97);
 
 }  // namespace
 
-Status WriteText(const std::string& path, std::string_view text) {
-  FARLET_ASSIGN(const UniqueFd fd, Open(path, O_WRONLY));
-  ssize_t written = -1;
-  do {
-    written = ::write(fd.get(), text.data(), text.size());
-  } while (written < 0 && errno == EINTR);
-  if (written < 0) {
-    return ErrnoError(errno, "write \"" + std::string(text.substr(0, 64)) + "\" to " + path);
-  }
-  return {};
-}
-
 Status MakePath(const std::string& path, mode_t mode) {
   size_t slash = 0;
   do {

@@ -12,9 +12,6 @@
 // System calls with errors that name what was attempted.
 namespace farlet::guest {
 
-// One write() into a file that exists, as the files of proc, sysfs and cgroup want it.
-Status WriteText(const std::string& path, std::string_view text);
-
 // mkdir -p; folders that are there stay as they are.
 Status MakePath(const std::string& path, mode_t mode = 0755);
 

@@ -1,12 +1,10 @@
 #include "runtime/shim/cgroup.h"
 
-#include "runtime/base/fd.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -31,16 +29,8 @@ bool IsType(const path& folder, long magic) {
   return ::statfs(folder.c_str(), &info) == 0 && static_cast<long>(info.f_type) == magic;
 }
 
-Status Write(const path& file, std::string_view text) {
-  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.valid() || ::write(fd.get(), text.data(), text.size()) < 0) {
-    return ErrnoError(errno, "write " + file.string());
-  }
-  return {};
-}
-
 Status WriteProcs(const path& folder, pid_t pid) {
-  return Write(folder / "cgroup.procs", std::to_string(pid));
+  return WriteKernelFile(folder / "cgroup.procs", std::to_string(pid));
 }
 
 // v2: a group has the limits of a controller once all above it hand that down. One at a time, since
@@ -56,7 +46,7 @@ void EnableControllers(const path& folder) {
   std::reverse(above.begin(), above.end());
   for (const path& parent : above) {
     for (const char* controller : {"+cpu", "+memory", "+pids"}) {
-      if (const Status enabled = Write(parent / kFile, controller); !enabled) {
+      if (const Status enabled = WriteKernelFile(parent / kFile, controller); !enabled) {
         log::Debug("enable a cgroup controller", {{"error", enabled.error()}});
       }
     }
@@ -164,7 +154,7 @@ void LimitCgroups(const std::vector<path>& folders, const HostLimits& limits) {
       if (!std::filesystem::exists(folder / name, ignored)) {
         continue;  // of the other version, or of another hierarchy
       }
-      if (const Status written = Write(folder / name, text); !written) {
+      if (const Status written = WriteKernelFile(folder / name, text); !written) {
         log::Warning("a limit of the pod's cgroup is not set", {{"error", written.error()}});
       }
     }

@@ -4,7 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
-#include "runtime/shim/mountinfo.h"
+#include "runtime/base/mountinfo.h"
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/state_file.h"

@@ -7,7 +7,6 @@
 #include "runtime/shim/cgroup.h"
 #include "runtime/shim/events.h"
 #include "runtime/shim/log_fifo.h"
-#include "runtime/shim/mountinfo.h"
 #include "runtime/shim/pod.h"
 #include "runtime/shim/pool/fill_command.h"
 #include "runtime/shim/port_forward.h"

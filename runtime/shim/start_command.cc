@@ -67,12 +67,8 @@ void SetOomScore(pid_t shim) {
     return;
   }
   const int score = std::min(std::atoi(text->c_str()) + 1, kMaxScore);  // NOLINT(cert-err34-c)
-  const UniqueFd file(
-      ::open(fmt::format("/proc/{}/oom_score_adj", shim).c_str(), O_WRONLY | O_CLOEXEC));
-  const std::string value = std::to_string(score);
-  if (file.valid() && ::write(file.get(), value.data(), value.size()) < 0) {
-    return;  // nothing depends on it
-  }
+  // Nothing depends on it.
+  (void)WriteKernelFile(fmt::format("/proc/{}/oom_score_adj", shim), std::to_string(score));
 }
 
 Result<std::string> StartShim(const CommandLine& line,

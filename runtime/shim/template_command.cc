@@ -1,16 +1,12 @@
 #include "runtime/shim/template_command.h"
 
+#include "runtime/base/pipe.h"
 #include "runtime/shim/background_command.h"
 #include "runtime/shim/handshake.h"
 #include "runtime/shim/machine_flags.h"
 #include "runtime/vm/host_config.h"
 #include "runtime/vm/vm_factory.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,18 +20,13 @@ constexpr int kLifeFd = 3;
 }  // namespace
 
 Result<UniqueFd> SpawnTemplateBuilder(vm::MachineSize size, uint64_t disk_bytes) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "make a pipe");
-  }
-  UniqueFd life(pipe[0]);
-  const UniqueFd theirs(pipe[1]);
+  FARLET_ASSIGN(Pipe life, MakePipe());
   std::vector<std::string> arguments = SizeFlags(size);
   arguments.insert(arguments.end(),
                    {"-disk-bytes", std::to_string(disk_bytes), "-background", "template"});
-  FARLET_TRY(SpawnInBackground(std::move(arguments), {{theirs.get(), kLifeFd}},
+  FARLET_TRY(SpawnInBackground(std::move(arguments), {{life.write.get(), kLifeFd}},
                                "start a template's builder"));
-  return life;
+  return std::move(life.read);
 }
 
 Status RunTemplateCommand(const CommandLine& line) {

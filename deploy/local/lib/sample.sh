@@ -42,6 +42,7 @@ run_sample() {
   detail "GET $SAMPLE_URL answers: $(call_sample | sed -n 's/<h1>\(.*\)<\/h1>/\1/p;' | head -n 1)"
 }
 
+# print_next_steps SAMPLE: yes when the sample runs.
 print_next_steps() {
   cat <<TEXT
 
@@ -49,9 +50,13 @@ print_next_steps() {
   export PATH=$(dirname "$(kube_binary kubectl)"):\$PATH
 
   kubectl get nodes,pods -o wide
+TEXT
+  [[ $1 == no ]] || cat <<TEXT
   kubectl logs -f deployment/hello
   kubectl exec -it deployment/hello -- sh
   kubectl port-forward service/hello 8080:80      # then: curl http://127.0.0.1:8080/
+TEXT
+  cat <<TEXT
 
   logs of the cluster's processes: $LOGS
   everything of the cluster, for scripts: eval "\$($LOCAL_DIR/env --name $CLUSTER)"

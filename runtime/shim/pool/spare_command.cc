@@ -1,5 +1,6 @@
 #include "runtime/shim/pool/spare_command.h"
 
+#include "runtime/base/pipe.h"
 #include "runtime/base/sha256.h"
 #include "runtime/shim/log_fifo.h"
 #include "runtime/shim/machine_flags.h"
@@ -159,12 +160,7 @@ Status Become(Offer offer, std::shared_ptr<VmMachine> machine) {
 }  // namespace
 
 Status MakeSpare(vm::MachineSize size, const std::string& containerd_address) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "make a pipe");
-  }
-  const UniqueFd ours(pipe[0]);
-  UniqueFd theirs(pipe[1]);
+  FARLET_ASSIGN(Pipe report, MakePipe());
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   std::vector<std::string> arguments = SizeFlags(size);
   arguments.insert(arguments.end(), {"-address", containerd_address, "spare"});
@@ -172,15 +168,16 @@ Status MakeSpare(vm::MachineSize size, const std::string& containerd_address) {
                                            {{null.get(), STDIN_FILENO},
                                             {null.get(), STDOUT_FILENO},
                                             {null.get(), STDERR_FILENO},
-                                            {theirs.get(), kReportFd}},
+                                            {report.write.get(), kReportFd}},
                                            "start a spare"));
-  theirs.Close();
-  FARLET_ASSIGN(const std::string report, ReadToEnd(ours.get(), kMaxReport, "what a spare says"));
-  if (report == kReady) {
+  report.write.Close();
+  FARLET_ASSIGN(const std::string said,
+                ReadToEnd(report.read.get(), kMaxReport, "what a spare says"));
+  if (said == kReady) {
     return {};
   }
   ::waitpid(pid, nullptr, 0);
-  return Internal("make a spare: " + (report.empty() ? "it died" : report));
+  return Internal("make a spare: " + (said.empty() ? "it died" : said));
 }
 
 Status RunSpare(const CommandLine& line) {

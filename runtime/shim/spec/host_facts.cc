@@ -1,7 +1,7 @@
 #include "runtime/shim/spec/host_facts.h"
 
 #include "runtime/base/file.h"
-#include "runtime/shim/mountinfo.h"
+#include "runtime/base/mountinfo.h"
 
 #include <linux/magic.h>
 #include <sys/stat.h>

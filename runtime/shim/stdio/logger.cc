@@ -1,7 +1,7 @@
 #include "runtime/shim/stdio/logger.h"
 
-#include "runtime/base/fd.h"
 #include "runtime/base/log.h"
+#include "runtime/base/pipe.h"
 #include "runtime/shim/spawn.h"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -23,19 +22,6 @@ namespace asio = boost::asio;
 constexpr int kOut = 3;
 constexpr int kErr = 4;
 constexpr int kReady = 5;
-
-struct Pipe {
-  UniqueFd reader;
-  UniqueFd writer;
-};
-
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "make a pipe for the logger");
-  }
-  return Pipe{.reader = UniqueFd(ends[0]), .writer = UniqueFd(ends[1])};
-}
 
 // Waits for the process, so that none stays a zombie, and keeps what it says of its readiness.
 class Reaper : public std::enable_shared_from_this<Reaper> {
@@ -77,18 +63,18 @@ Result<OutputSinks> StartLogger(asio::io_context& io,
                                   "CONTAINER_NAMESPACE=" + names.containerd_namespace}};
   program.words.insert(program.words.begin(), program.path);
   FARLET_ASSIGN(const pid_t pid, Spawn(std::move(program),
-                                       {{.from = out.reader.get(), .to = kOut},
-                                        {.from = err.reader.get(), .to = kErr},
-                                        {.from = ready.writer.get(), .to = kReady}},
+                                       {{.from = out.read.get(), .to = kOut},
+                                        {.from = err.read.get(), .to = kErr},
+                                        {.from = ready.write.get(), .to = kReady}},
                                        "start the logger " + target.path.string()));
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!process.valid()) {
     return ErrnoError(errno, "watch the logger " + target.path.string());
   }
-  std::make_shared<Reaper>(io, pid, std::move(process), std::move(ready.reader))->Start();
+  std::make_shared<Reaper>(io, pid, std::move(process), std::move(ready.read))->Start();
   OutputSinks sinks;
-  FARLET_ASSIGN(sinks.out, MakePipeSink(io, std::move(out.writer)));
-  FARLET_ASSIGN(sinks.err, MakePipeSink(io, std::move(err.writer)));
+  FARLET_ASSIGN(sinks.out, MakePipeSink(io, std::move(out.write)));
+  FARLET_ASSIGN(sinks.err, MakePipeSink(io, std::move(err.write)));
   return sinks;
 }
 

@@ -1,7 +1,6 @@
 // Task.Delete: forgets a process that has ended, or a container with all that is left of it.
 #include "proto/containerd/events/task/task.pb.h"
 #include "runtime/base/log.h"
-#include "runtime/shim/mountinfo.h"
 #include "runtime/shim/task/task_service.h"
 #include "runtime/shim/timestamp.h"
 

@@ -1,6 +1,6 @@
 #include "runtime/vm/disk/program.h"
 
-#include "runtime/base/fd.h"
+#include "runtime/base/pipe.h"
 #include "runtime/base/text.h"
 
 #include <fmt/format.h>
@@ -173,13 +173,8 @@ Status Run(const Program& program) {
     prepared.view = program.view;
     prepared.overlay_options = OverlayOptions(program.view->lowers.size());
   }
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "make pipe");
-  }
-  const UniqueFd output(ends[0]);
-  UniqueFd childs_output(ends[1]);
-  prepared.output = childs_output.get();
+  FARLET_ASSIGN(Pipe output, MakePipe());
+  prepared.output = output.write.get();
   const pid_t child = ::fork();
   if (child < 0) {
     return ErrnoError(errno, "fork");
@@ -187,9 +182,9 @@ Status Run(const Program& program) {
   if (child == 0) {
     Child(prepared);
   }
-  childs_output.Close();
+  output.write.Close();
   std::string said;
-  const bool in_time = ReadOutput(output.get(), program.timeout, said);
+  const bool in_time = ReadOutput(output.read.get(), program.timeout, said);
   if (!in_time) {
     ::kill(child, SIGKILL);
   }

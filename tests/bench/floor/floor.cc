@@ -138,10 +138,12 @@ Pod MakePod(const FloorOptions& options, const std::filesystem::path& folder, in
                 .log_path = "pause/0.log",
                 .resources = {.cpu_period = 100000, .cpu_shares = 2, .oom_score_adj = 1000}};
   pod.config.labels[cri::labels::kContainerName] = "pause";
+  pod.config.security.run_as_user = 0;  // what an image is run as that names nobody
   pod.config.security.masked_paths = {
-      "/proc/asound",        "/proc/acpi",       "/proc/kcore",       "/proc/keys",
-      "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-      "/proc/scsi",          "/sys/firmware"};
+      "/proc/asound",     "/proc/acpi",        "/proc/interrupts",
+      "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
+      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+      "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
   pod.config.security.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                         "/proc/sysrq-trigger"};
   if (options.host_network) {

@@ -103,9 +103,10 @@ class Bench:
         return Process(self.cluster, f"node-{NODES[self.active]}").pid
 
     def cpu(self) -> dict[str, float]:
-        """Seconds used until now: by the whole machine, the control plane and the active agent."""
+        """Seconds used until now: by the whole machine, this process, the control plane and the active agent."""
         used = {
             "cpu_machine": machine_cpu_seconds(),
+            "cpu_client": time.process_time(),
             "cpu_control": sum(cpu_seconds(Process(self.cluster, name).pid) for name in CONTROL_PLANE),
         }
         return {**used, "cpu": cpu_seconds(self.agent_pid)} if self.active else used

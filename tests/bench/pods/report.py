@@ -9,6 +9,7 @@ DETAILS = (
     ("p50", "p50, s"),
     ("p99", "p99, s"),
     ("cpu_machine", "CPU of the machine, s"),
+    ("cpu_client", "CPU of the client, s"),
     ("cpu_control", "CPU of the control plane, s"),
     ("cpu", "agent CPU, s"),
 )

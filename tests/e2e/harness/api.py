@@ -84,34 +84,51 @@ class Change:
 
 
 class Watch:
-    """Collects every change of a collection, from now on. Use it in a `with`."""
+    """Collects every change of a collection, from now on. Use it in a `with`.
+
+    A connection that breaks is made again, from where it was.
+    """
 
     def __init__(self, api: Api, path: str, each: Callable[[Change], None] | None = None) -> None:
         self.changes: list[Change] = []
         self._each = each
+        self._api = api
+        self._path = f"{path}{'&' if '?' in path else '?'}watch=1&timeoutSeconds=3000"
         listed = api("GET", path)
         self.start_items: list[Json] = listed.get("items", [])
-        version = listed["metadata"]["resourceVersion"]
-        self._connection = api.connect(timeout=3600)
-        separator = "&" if "?" in path else "?"
-        self._connection.request("GET", f"{path}{separator}watch=1&resourceVersion={version}&timeoutSeconds=3000")
+        self._version = listed["metadata"]["resourceVersion"]
+        self._closed = False
+        self._connect()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> None:
+        self._connection = self._api.connect(timeout=3600)
+        self._connection.request("GET", f"{self._path}&resourceVersion={self._version}")
         self._response = self._connection.getresponse()
         if self._response.status != 200:
             raise ApiError(self._response.status, self._response.read().decode(errors="replace"))
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                self._read()
+            except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
+                if not self._closed:
+                    print(f"watch of {self._path} broke: {error!r}", flush=True)
+            if not self._closed:
+                time.sleep(0.1)
+                self._connect()
 
     def _read(self) -> None:
-        try:
-            while line := self._response.readline():
-                now = time.time()
-                event = json.loads(line)
-                change = Change(now, event["type"], event["object"])
-                self.changes.append(change)
-                if self._each:
-                    self._each(change)
-        except (OSError, ValueError, AttributeError, http.client.HTTPException):
-            return  # closed
+        while line := self._response.readline():
+            now = time.time()
+            event = json.loads(line)
+            change = Change(now, event["type"], event["object"])
+            self._version = change.thing["metadata"]["resourceVersion"]
+            self.changes.append(change)
+            if self._each:
+                self._each(change)
 
     def of(self, name: str) -> Iterator[Change]:
         return (change for change in list(self.changes) if change.name == name)
@@ -120,6 +137,7 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         if self._connection.sock:
             self._connection.sock.shutdown(2)
         self._thread.join(5)

@@ -6,6 +6,7 @@
 #include "provider/pod/volume_paths.h"
 #include "provider/pod/volumes.h"
 #include "runtime/base/file.h"
+#include "runtime/base/mountinfo.h"
 #include "tests/unit/provider/pod/pod_builder.h"
 
 #include <gmock/gmock.h>
@@ -141,6 +142,35 @@ TEST_F(VolumesRootTest, SecretsAndTokensAreOnTmpfs) {
   EXPECT_EQ(ModeOf(Dir(pod, 0) / "..data" / "user"), 0400U);
   EXPECT_EQ(Read(Dir(pod, 1) / "token"), "secret-token");
   EXPECT_EQ(Read(Dir(pod, 1) / "ns"), "shop");
+  EXPECT_EQ(ModeOf(SecretsRoot(node_)) & 0007U, 0U) << "not for everybody on the node";
+}
+
+// Each mount would make every start of a container on the node dearer.
+TEST_F(VolumesRootTest, SecretsOfAllPodsShareOneMount) {
+  objects_.PutSecret("s", {{"user", "cm9vdA=="}});
+  const Json volumes = WithVolumes(R"([{"name": "s", "secret": {"secretName": "s"}},
+                                       {"name": "t", "secret": {"secretName": "s"}}])");
+  kube::Pod pod = BuildPod(volumes);
+  const auto mounts = [] { return ReadMountInfo().value().size(); };
+  const size_t before = mounts();
+  for (const char* uid : {"one", "two"}) {
+    pod.meta.uid = uid;
+    ASSERT_TRUE(SetUpAll(pod));
+  }
+  EXPECT_EQ(mounts(), before + 1);
+  ASSERT_TRUE(RemovePodDirectory(node_, "one"));
+  EXPECT_FALSE(std::filesystem::exists(SecretsDirectory(node_, "one")));
+  EXPECT_EQ(Read(Dir(pod) / "user"), "root") << "that of another pod stays";
+}
+
+TEST_F(VolumesRootTest, SecretsComeBackWhenTheirMountIsGone) {
+  objects_.PutSecret("s", {{"user", "cm9vdA=="}});
+  const kube::Pod pod = BuildPod(WithVolumes(R"([{"name": "s", "secret": {"secretName": "s"}}])"));
+  ASSERT_TRUE(SetUpAll(pod));
+  ASSERT_EQ(::umount2(SecretsRoot(node_).c_str(), MNT_DETACH), 0);
+  ASSERT_TRUE(SetUpAll(pod));
+  EXPECT_TRUE(IsTmpfs(Dir(pod)));
+  EXPECT_EQ(Read(Dir(pod) / "user"), "root");
 }
 
 TEST_F(VolumesRootTest, FsGroupAndUserOwnFiles) {
@@ -236,6 +266,7 @@ TEST_F(VolumesRootTest, RemovalUnmountsAndDeletesAndRepeats) {
   const Status removed = RemovePodDirectory(node_, pod.meta.uid);
   ASSERT_TRUE(removed) << removed.error().message;
   EXPECT_FALSE(std::filesystem::exists(PodDirectory(node_, pod.meta.uid)));
+  EXPECT_FALSE(std::filesystem::exists(SecretsDirectory(node_, pod.meta.uid)));
   EXPECT_EQ(Read(root_ / "outside" / "kept"), "x");
   EXPECT_TRUE(RemovePodDirectory(node_, pod.meta.uid));
 }

@@ -137,6 +137,7 @@ TEST_F(PodRouterTest, APodThatIsBoundInThatMomentStays) {
   ASSERT_TRUE(harness_.AdvanceUntil(milliseconds(100),
                                     [&] { return harness_.api.Requests("DELETE", "pods") > 0; }));
   EXPECT_TRUE(IsThere("web"));
+  EXPECT_TRUE(events_.events().empty()) << "what has not happened is not told";
   harness_.api.SetSilent(false);
 }
 

@@ -71,6 +71,17 @@ TEST_F(FileTest, AFailedWriteLeavesNothingBehind) {
   EXPECT_EQ(FilesInFolder(), 1);
 }
 
+TEST_F(FileTest, WritesIntoFilesOfTheKernel) {
+  EXPECT_TRUE(WriteKernelFile("/proc/self/comm", "renamed"));
+  EXPECT_EQ(ReadFile("/proc/self/comm").value(), "renamed\n");
+  const auto refused = WriteKernelFile("/proc/self/oom_score_adj", "much");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "write \"much\" to /proc/self/oom_score_adj: Invalid argument");
+  EXPECT_FALSE(WriteKernelFile(folder_ / "missing", "x"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "missing"));
+}
+
 TEST_F(FileTest, MakesFoldersWithTheirMode) {
   const mode_t before = ::umask(077);
   EXPECT_TRUE(MakeDirectories(folder_ / "a" / "b", 0755));

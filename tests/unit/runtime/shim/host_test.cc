@@ -1,6 +1,5 @@
 #include "runtime/base/file.h"
 #include "runtime/shim/cgroup.h"
-#include "runtime/shim/mountinfo.h"
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/spec/host_facts.h"
 #include "runtime/shim/volume_reader.h"
@@ -15,18 +14,6 @@
 
 namespace farlet::shim {
 namespace {
-
-TEST(MountInfoTest, ReadsPointsAndRoots) {
-  const auto mounts = ParseMountInfo(
-      "36 35 98:0 /mnt1 /a\\040b rw,noatime master:1 - ext3 /dev/root rw\n"
-      "nonsense\n"
-      "37 35 0:5 / /proc rw - proc proc rw\n");
-  ASSERT_EQ(mounts.size(), 2U);
-  EXPECT_EQ(mounts[0].root, "/mnt1");
-  EXPECT_EQ(mounts[0].point, "/a b");
-  EXPECT_EQ(mounts[0].filesystem, "ext3");
-  EXPECT_EQ(mounts[1].point, "/proc");
-}
 
 TEST(HostFactsTest, KnowsWhatIsMountedBelow) {
   const std::filesystem::path link = std::filesystem::temp_directory_path() / "farlet-mounts-below";

@@ -1,4 +1,4 @@
-#include "runtime/shim/mountinfo.h"
+#include "runtime/base/mountinfo.h"
 
 #include "runtime/base/file.h"
 
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace farlet::shim {
+namespace farlet {
 namespace {
 
 constexpr size_t kMaxMountInfo = 64u << 20;
@@ -90,4 +90,4 @@ Status UnmountBelow(const std::filesystem::path& path) {
   return {};
 }
 
-}  // namespace farlet::shim
+}  // namespace farlet

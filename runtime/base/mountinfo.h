@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace farlet::shim {
+namespace farlet {
 
 struct MountInfo {
   std::string root;  // what of the file system is mounted
@@ -24,4 +24,4 @@ Result<std::vector<MountInfo>> ReadMountInfo();
 // nothing.
 Status UnmountBelow(const std::filesystem::path& path);
 
-}  // namespace farlet::shim
+}  // namespace farlet
