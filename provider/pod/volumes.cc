@@ -65,8 +65,8 @@ Status MakeNestedFolders(const std::filesystem::path& folder,
   return {};
 }
 
-// Whoever looks after the mount has to, at any time: two pods' workers must not mount over each
-// other.
+// Again for every volume, since somebody may have unmounted it; one at a time, or two pods' workers
+// would mount over each other.
 Status MountSecretsRoot(const NodeContext& node) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);

@@ -109,16 +109,24 @@ class Watch:
         if self._response.status != 200:
             raise ApiError(self._response.status, self._response.read().decode(errors="replace"))
 
+    def _reconnects(self) -> bool:
+        try:
+            self._connect()
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
+
     def _run(self) -> None:
         while not self._closed:
+            why = "it ended"
             try:
                 self._read()
             except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
-                if not self._closed:
-                    print(f"watch of {self._path} broke: {error!r}", flush=True)
+                why = repr(error)
             if not self._closed:
-                time.sleep(0.1)
-                self._connect()
+                print(f"watch of {self._path} is made again: {why}", flush=True)
+            while not self._closed and not self._reconnects():
+                time.sleep(0.2)
 
     def _read(self) -> None:
         while line := self._response.readline():
