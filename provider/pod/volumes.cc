@@ -137,10 +137,6 @@ Status RemovePodDirectory(const NodeContext& node, const std::string& uid) {
   }
   FARLET_TRY(Annotate(RemoveTree(SecretsDirectory(node, uid)), "remove secrets of pod " + uid));
   const std::filesystem::path folder = PodDirectory(node, uid);
-  std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(folder, error))) {
-    return {};
-  }
   // Few pods have mounts of their own, and to look for them is dear where there are many.
   if (RemoveTree(folder)) {
     return {};

@@ -6,7 +6,6 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
