@@ -31,17 +31,6 @@ std::vector<std::string> FindMaskedPaths() {
   return paths;
 }
 
-const std::vector<std::string>& MaskedPaths() {
-  static const std::vector<std::string> kPaths = FindMaskedPaths();
-  return kPaths;
-}
-
-const std::vector<std::string>& ReadonlyPaths() {
-  static const std::vector<std::string> kPaths{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                               "/proc/sysrq-trigger"};
-  return kPaths;
-}
-
 cri::NamespaceOptions Namespaces(const kube::PodSpec& spec) {
   using cri::NamespaceMode;
   cri::NamespaceOptions options;
@@ -126,6 +115,17 @@ Result<User> ChooseUser(const kube::Pod& pod, const ContainerInputs& inputs) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& MaskedPaths() {
+  static const std::vector<std::string> kPaths = FindMaskedPaths();
+  return kPaths;
+}
+
+const std::vector<std::string>& ReadonlyPaths() {
+  static const std::vector<std::string> kPaths{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                               "/proc/sysrq-trigger"};
+  return kPaths;
+}
 
 cri::SandboxSecurity MakeSandboxSecurity(const kube::Pod& pod) {
   const kube::PodSpec& spec = pod.spec;

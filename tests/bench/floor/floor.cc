@@ -1,5 +1,6 @@
 #include "tests/bench/floor/floor.h"
 
+#include "provider/pod/security.h"
 #include "runtime/base/file.h"
 #include "runtime/base/limiter.h"
 #include "tests/bench/floor/first_output.h"
@@ -139,13 +140,8 @@ Pod MakePod(const FloorOptions& options, const std::filesystem::path& folder, in
                 .resources = {.cpu_period = 100000, .cpu_shares = 2, .oom_score_adj = 1000}};
   pod.config.labels[cri::labels::kContainerName] = "pause";
   pod.config.security.run_as_user = 0;  // what an image is run as that names nobody
-  pod.config.security.masked_paths = {
-      "/proc/asound",     "/proc/acpi",        "/proc/interrupts",
-      "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
-      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-      "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
-  pod.config.security.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                        "/proc/sysrq-trigger"};
+  pod.config.security.masked_paths = pod::MaskedPaths();
+  pod.config.security.readonly_paths = pod::ReadonlyPaths();
   if (options.host_network) {
     pod.sandbox_config.security.namespaces.network = cri::NamespaceMode::kNode;
     pod.config.security.namespaces.network = cri::NamespaceMode::kNode;
