@@ -1,7 +1,7 @@
 """Counts test cases in a junit report, and names those that failed.
 
 usage: junit.py count FILE     prints: passed failed skipped
-       junit.py failures FILE  prints a line for each failure and each skip
+       junit.py failures FILE  prints each failure and each skip
 
 Understands the reports of pytest and of ctest. A test that did not run for any other reason than a skip
 that it asked for (a missing executable, a failed fixture) counts as failed.
@@ -9,6 +9,9 @@ that it asked for (a missing executable, a failed fixture) counts as failed.
 
 import sys
 import xml.etree.ElementTree as ElementTree
+
+MAX_LINES, MAX_LINE = 30, 200  # of one test's failures
+LAST_WORDS = 10
 
 
 def outcome(case: ElementTree.Element) -> str:
@@ -33,6 +36,21 @@ def message(case: ElementTree.Element) -> str:
     return ""
 
 
+def said(case: ElementTree.Element) -> list[str]:
+    """What GoogleTest says of its failures, or the last words of a test that crashed: ctest's report
+    has them only in the test's output."""
+    lines = (case.findtext("system-out") or "").splitlines()
+    kept, inside = [], False
+    for line in lines:
+        if ": Failure" in line:
+            inside = True
+        elif line.startswith("[") or not line.strip():
+            inside = False
+        if inside:
+            kept.append(line[:MAX_LINE])
+    return kept[:MAX_LINES] or lines[-LAST_WORDS:]
+
+
 def main() -> int:
     mode, path = sys.argv[1], sys.argv[2]
     try:
@@ -49,6 +67,9 @@ def main() -> int:
         if kind != "passed":
             name = f"{case.get('classname', '')}.{case.get('name', '')}"
             print(f"{kind}: {name}: {message(case)}")
+        if kind == "failed":
+            for line in said(case):
+                print(f"  {line}")
     return 0
 
 
