@@ -1,5 +1,7 @@
 #include "kube/api/utf8.h"
 
+#include "runtime/base/json_text.h"
+
 #include <nlohmann/json.hpp>
 
 namespace farlet::kube {
@@ -9,8 +11,7 @@ std::string ValidUtf8(const std::string& text) {
   const Json value = text;
   try {
     // The library's own check and replacement; the text comes back out of its quotes.
-    return Json::parse(value.dump(-1, ' ', false, Json::error_handler_t::replace))
-        .get<std::string>();
+    return Json::parse(JsonText(value)).get<std::string>();
   } catch (const Json::exception&) {
     return {};
   }

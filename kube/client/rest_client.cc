@@ -3,6 +3,7 @@
 #include "kube/client/make_client.h"
 #include "kube/client/rest_call.h"
 #include "kube/client/watch_call.h"
+#include "runtime/base/json_text.h"
 
 #include <utility>
 
@@ -21,10 +22,6 @@ std::string_view ContentType(PatchType type) {
       return "application/json-patch+json";
   }
   return kJson;
-}
-
-std::string Serialize(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 class RestWatch final : public WatchStream {
@@ -54,14 +51,14 @@ class RestClient final : public Client {
               const Json& object,
               const CallOptions& options,
               Callback<Json> done) override {
-    StartWithBody("POST", path, kJson, Serialize(object), options, std::move(done));
+    StartWithBody("POST", path, kJson, JsonText(object), options, std::move(done));
   }
 
   void Replace(const std::string& path,
                const Json& object,
                const CallOptions& options,
                Callback<Json> done) override {
-    StartWithBody("PUT", path, kJson, Serialize(object), options, std::move(done));
+    StartWithBody("PUT", path, kJson, JsonText(object), options, std::move(done));
   }
 
   void Patch(const std::string& path,
@@ -69,7 +66,7 @@ class RestClient final : public Client {
              const Json& patch,
              const CallOptions& options,
              Callback<Json> done) override {
-    StartWithBody("PATCH", path, ContentType(type), Serialize(patch), options, std::move(done));
+    StartWithBody("PATCH", path, ContentType(type), JsonText(patch), options, std::move(done));
   }
 
   void Delete(const std::string& path,
@@ -86,7 +83,7 @@ class RestClient final : public Client {
     if (!what.precondition_resource_version.empty()) {
       body["preconditions"]["resourceVersion"] = what.precondition_resource_version;
     }
-    StartWithBody("DELETE", path, kJson, Serialize(body), options, std::move(done));
+    StartWithBody("DELETE", path, kJson, JsonText(body), options, std::move(done));
   }
 
   std::unique_ptr<WatchStream> Watch(const std::string& path,

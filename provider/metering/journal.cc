@@ -1,6 +1,7 @@
 #include "provider/metering/journal.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_text.h"
 #include "runtime/base/log.h"
 #include "runtime/base/undo.h"
 
@@ -149,8 +150,7 @@ Status Journal::Compact(Json state) {
   Undo remove([&] { ::unlink(path.c_str()); });
   state["version"] = kVersion;
   state["journal"] = next;
-  FARLET_TRY(WriteFileAtomic(SnapshotPath(folder_),
-                             state.dump(-1, ' ', false, Json::error_handler_t::replace), 0600));
+  FARLET_TRY(WriteFileAtomic(SnapshotPath(folder_), JsonText(state), 0600));
   remove.Dismiss();
   fd_ = std::move(fd);
   number_ = next;
@@ -168,7 +168,7 @@ Status Journal::Append(const Json& entry) {
   if (!fd_.valid()) {
     return MakeError(Code::kFailedPrecondition, "the metering journal is not open");
   }
-  const std::string line = entry.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string line = JsonText(entry) + "\n";
   ssize_t written = 0;
   do {
     written = ::write(fd_.get(), line.data(), line.size());

@@ -2,6 +2,7 @@
 #include "provider/pod/env.h"
 #include "provider/pod/resources.h"
 #include "provider/pod/security.h"
+#include "runtime/base/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -32,7 +33,7 @@ std::string PortsJson(const kube::Container& container) {
     }
     ports.push_back(std::move(item));
   }
-  return ports.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return JsonText(ports);
 }
 
 cri::StringMap Annotations(const kube::Pod& pod, const ContainerInputs& inputs) {
@@ -72,7 +73,7 @@ std::vector<std::string> ExpandAll(const std::vector<std::string>& texts,
 std::string ContainerHash(const kube::Container& container) {
   const Json fields = {{"name", container.name}, {"image", container.image}};
   uint32_t hash = 2166136261U;
-  for (const char c : fields.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+  for (const char c : JsonText(fields)) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
   }
   return fmt::format("{:x}", hash);

@@ -1,6 +1,7 @@
 #include "provider/pod/status_checkpoint.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_text.h"
 #include "runtime/base/log.h"
 
 #include <nlohmann/json.hpp>
@@ -32,8 +33,7 @@ Status SaveStatusCheckpoint(const NodeContext& node, const std::string& uid, con
   const std::filesystem::path folder = PodDirectory(node, uid);
   FARLET_TRY(MakeDirectories(folder, 0750));
   const json file = {{"version", kVersion}, {"uid", uid}, {"status", status}};
-  return WriteFileAtomic(folder / kFileName,
-                         file.dump(-1, ' ', false, json::error_handler_t::replace), 0600);
+  return WriteFileAtomic(folder / kFileName, JsonText(file), 0600);
 }
 
 void RemoveStatusCheckpoint(const NodeContext& node, const std::string& uid) {

@@ -2,6 +2,7 @@
 
 #include "kube/api/field_reader.h"
 #include "runtime/base/base64.h"
+#include "runtime/base/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -155,8 +156,7 @@ ReviewAnswer Review(std::string_view body,
       request->IsPodCreation() ? DecideOn(*request, profiles, options) : Decision();
   Json response = ResponseOf(decision);
   response["uid"] = request->uid;
-  return {.body = Json{{"apiVersion", kApiVersion}, {"kind", kKind}, {"response", response}}.dump(
-              -1, ' ', false, Json::error_handler_t::replace),
+  return {.body = JsonText({{"apiVersion", kApiVersion}, {"kind", kKind}, {"response", response}}),
           .verdict = VerdictOf(decision.kind),
           .pod = PodName(*request),
           .profile = decision.profile,

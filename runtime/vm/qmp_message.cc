@@ -1,5 +1,7 @@
 #include "runtime/vm/qmp_message.h"
 
+#include "runtime/base/json_text.h"
+
 #include <fmt/format.h>
 
 namespace farlet::vm {
@@ -70,7 +72,7 @@ std::string QmpCommandLine(std::string_view command, const json& arguments, uint
   if (!arguments.is_null()) {
     message["arguments"] = arguments;
   }
-  return message.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return JsonText(message) + "\n";
 }
 
 }  // namespace farlet::vm

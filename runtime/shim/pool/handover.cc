@@ -1,6 +1,7 @@
 #include "runtime/shim/pool/handover.h"
 
 #include "runtime/base/descriptor_passing.h"
+#include "runtime/base/json_text.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/spec/cursor.h"
 
@@ -123,7 +124,7 @@ Result<pid_t> HandOver(const std::filesystem::path& socket, const Offer& offer) 
                         {"id", offer.line.id},
                         {"debug", offer.line.debug},
                         {"environment", offer.environment}};
-  const std::string text = message.dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text = JsonText(message);
   if (text.size() > kMaxMessage) {
     return InvalidArgument("the environment is too long for a spare");
   }
