@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace farlet::pod {
 
@@ -99,9 +100,13 @@ seconds Planner::RemainingGrace() const {
 void Planner::EndSandboxes() {
   bool up = false;
   for (const cri::SandboxStatus& status : in_.runtime.sandboxes) {
+    StopSandbox stop{.id = status.sandbox.id};
     if (status.sandbox.state == cri::SandboxState::kReady) {
-      Begin(StopSandbox{.id = status.sandbox.id});
+      Begin(std::move(stop));
       up = true;
+    } else {
+      // The runtime tells of a sandbox's end before its network is taken down.
+      up = up || in_.operations.Running(OperationName(stop));
     }
   }
   plan_.finished = !up;

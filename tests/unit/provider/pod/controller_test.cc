@@ -78,6 +78,23 @@ TEST_F(ControllerLifeTest, DeletesWithGrace) {
   EXPECT_TRUE(Eventually([&] { return agent_->controller->Pods().empty(); }));
 }
 
+// The runtime says that the sandbox has ended before its network is down.
+TEST_F(ControllerLifeTest, APodIsThereUntilItsSandboxIsStopped) {
+  StartAgent();
+  Put(PodSpec("web"));
+  ASSERT_TRUE(WaitReady("web"));
+  runtime_.Inject(
+      {.rpc = "StopPodSandbox", .when = FakeCriServer::Fault::When::kAfter, .hold = true});
+  Delete("web");
+  ASSERT_TRUE(Eventually([&] { return runtime_.Held("StopPodSandbox") == 1; }));
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_TRUE(api_.Find(Path("web")));
+  runtime_.Release("StopPodSandbox");
+  EXPECT_TRUE(WaitGone("web"));
+  EXPECT_TRUE(WaitClean());
+  EXPECT_EQ(runtime_.Calls("StopPodSandbox"), 1);
+}
+
 TEST_F(ControllerLifeTest, AnApiServerThatHasNotReadThePodYetIsAskedAgain) {
   StartAgent();
   Put(PodSpec("web"));

@@ -383,6 +383,19 @@ TEST_F(PlanTest, Ending) {
   EXPECT_TRUE(Make().empty);
 }
 
+TEST_F(PlanTest, ASandboxThatIsBeingStoppedIsNotOver) {
+  wish_ = Wish::kEnd;
+  AddSandbox("s", 0, SandboxState::kNotReady);
+  const std::string stop = OperationName(StopSandbox{.id = {"s"}});
+  operations_.Begin(stop);
+  EXPECT_TRUE(Make().quiet);
+  EXPECT_FALSE(Make().finished);
+  wish_ = Wish::kRemove;
+  EXPECT_EQ(Actions(), Words{});
+  operations_.Succeed(stop);
+  EXPECT_TRUE(Make().finished);
+}
+
 TEST_F(PlanTest, GraceIsAtLeastTwoSecondsAndMayShrink) {
   wish_ = Wish::kEnd;
   AddSandbox("s");
