@@ -245,12 +245,12 @@ TEST_F(StreamingTest, AClientThatHasSaidAllStillListens) {
 }
 
 TEST_F(StreamingTest, EndsIdleSessions) {
-  options_.timeouts.stream_idle = std::chrono::milliseconds(150);
+  options_.timeouts.stream_idle = std::chrono::milliseconds(1000);
   Serve([](ServedConnection& served) {
     served.ReadHead();
     served.Send(kSwitched);
     for (int i = 0; i < 4; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(80));
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
       served.Send("x");
     }
     EXPECT_EQ(served.ReadToEnd(), "");
