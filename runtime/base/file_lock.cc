@@ -1,14 +1,17 @@
-#include "runtime/vm/disk/file_lock.h"
+#include "runtime/base/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <thread>
 #include <utility>
 
-namespace farlet::disk {
+namespace farlet {
 namespace {
+
+constexpr std::chrono::milliseconds kPoll{10};
 
 bool IsAt(int fd, const std::filesystem::path& path) {
   struct stat held {};
@@ -51,13 +54,30 @@ int Operation(LockKind kind) {
 
 }  // namespace
 
-Result<UniqueFd> Lock(const std::filesystem::path& path, LockKind kind) {
+Result<UniqueFd> LockFile(const std::filesystem::path& path, LockKind kind) {
   FARLET_ASSIGN(std::optional<UniqueFd> lock, Get(path, Operation(kind)));
   return std::move(*lock);
 }
 
-Result<std::optional<UniqueFd>> TryLock(const std::filesystem::path& path, LockKind kind) {
+Result<std::optional<UniqueFd>> TryLockFile(const std::filesystem::path& path, LockKind kind) {
   return Get(path, Operation(kind) | LOCK_NB);
 }
 
-}  // namespace farlet::disk
+Result<UniqueFd> LockFileUntil(const std::filesystem::path& path,
+                               LockKind kind,
+                               std::chrono::steady_clock::time_point deadline) {
+  // flock has no deadline of its own, and a signal would be everybody's.
+  while (true) {
+    FARLET_ASSIGN(std::optional<UniqueFd> lock, TryLockFile(path, kind));
+    if (lock) {
+      return std::move(*lock);
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return MakeError(Code::kDeadlineExceeded,
+                       "lock " + path.string() + ": another process holds it for too long");
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+}  // namespace farlet

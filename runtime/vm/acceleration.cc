@@ -1,6 +1,7 @@
 #include "runtime/vm/acceleration.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_lock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/sha256.h"
 #include "runtime/base/undo.h"
@@ -34,6 +35,8 @@ using Kind = Acceleration::Kind;
 
 constexpr std::chrono::seconds kBootDeadline{5};
 constexpr std::chrono::milliseconds kTscWindow{100};
+// Longer than a probe takes, also one that ends by its deadline.
+constexpr std::chrono::seconds kProbeTurn{15};
 
 bool CpuHasVirtualization() {
   std::ifstream file("/proc/cpuinfo");
@@ -185,13 +188,37 @@ void WriteCache(const HostConfig& config, const std::string& key, const Accelera
                      {"reason", result.reason},
                      {"tscKhz", result.tsc_khz},
                      {"translationPlugin", result.translation_plugin}};
-  auto status = MakeDirectories(config.run_dir, 0711);
-  if (status) {
-    status = WriteFileAtomic(CachePath(config), root.dump(), 0600);
-  }
-  if (!status) {
+  if (const Status status = WriteFileAtomic(CachePath(config), root.dump(), 0600); !status) {
     log::Warning("what was found out about the CPU is not kept", {{"error", status.error()}});
   }
+}
+
+// One probe after the other: two measurements of the clock differ a little, and each answer would
+// be a template of its own.
+Result<UniqueFd> TakeTurn(const HostConfig& config) {
+  FARLET_TRY(MakeDirectories(config.run_dir, 0711));
+  return LockFileUntil(config.run_dir / "acceleration.lock", LockKind::kExclusive,
+                       steady_clock::now() + kProbeTurn);
+}
+
+Result<Acceleration> ProbeNow(const HostConfig& config, const BootFiles& files) {
+  const Probe probe{config, files, MeasureTscKhz()};
+  AccelerationFacts facts{.mode = config.acceleration, .cpu_flag = CpuHasVirtualization()};
+  facts.device = CheckKvmDevice();
+  facts.boot_with_kvm = [&] { return BootWithKvm(probe); };
+  FARLET_ASSIGN(Acceleration result, DecideAcceleration(facts));
+  result.tsc_khz = probe.tsc_khz;
+  if (result.kind == Kind::kTcg) {
+    const Status taken = TryTranslationPlugin(probe);
+    result.translation_plugin = taken.has_value();
+    if (!taken) {
+      log::Info("machines at rest keep their translated code", {{"reason", taken.error()}});
+    }
+  }
+  log::Info("how guests run on this host", {{"acceleration", AccelerationName(result.kind)},
+                                            {"reason", result.reason},
+                                            {"tsc_khz", probe.tsc_khz}});
+  return result;
 }
 
 }  // namespace
@@ -231,22 +258,13 @@ Result<Acceleration> ProbeAcceleration(const HostConfig& config) {
   if (auto cached = ReadCache(config, key)) {
     return cached;
   }
-  const Probe probe{config, files, MeasureTscKhz()};
-  AccelerationFacts facts{.mode = config.acceleration, .cpu_flag = CpuHasVirtualization()};
-  facts.device = CheckKvmDevice();
-  facts.boot_with_kvm = [&] { return BootWithKvm(probe); };
-  FARLET_ASSIGN(Acceleration result, DecideAcceleration(facts));
-  result.tsc_khz = probe.tsc_khz;
-  if (result.kind == Kind::kTcg) {
-    const Status taken = TryTranslationPlugin(probe);
-    result.translation_plugin = taken.has_value();
-    if (!taken) {
-      log::Info("machines at rest keep their translated code", {{"reason", taken.error()}});
-    }
+  const auto turn = TakeTurn(config);
+  if (!turn) {
+    log::Warning("this host is probed beside another process", {{"error", turn.error()}});
+  } else if (auto cached = ReadCache(config, key)) {
+    return cached;
   }
-  log::Info("how guests run on this host", {{"acceleration", AccelerationName(result.kind)},
-                                            {"reason", result.reason},
-                                            {"tsc_khz", probe.tsc_khz}});
+  FARLET_ASSIGN(Acceleration result, ProbeNow(config, files));
   WriteCache(config, key, result);
   return result;
 }

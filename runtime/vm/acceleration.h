@@ -38,7 +38,7 @@ Result<Acceleration> DecideAcceleration(const AccelerationFacts& facts);
 
 // The real probe: CPU flag, /dev/kvm, and a boot of the configured guest within 5 s. The answer is
 // kept in config.run_dir under the host's boot id, QEMU's version and the kernel's hash, and logged
-// when it is new.
+// when it is new. Processes that ask at once get the answer of the first.
 Result<Acceleration> ProbeAcceleration(const HostConfig& config);
 
 }  // namespace farlet::vm

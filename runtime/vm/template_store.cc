@@ -1,6 +1,7 @@
 #include "runtime/vm/template_store.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_lock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/undo.h"
 #include "runtime/vm/template_manifest.h"
@@ -8,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -17,7 +17,6 @@
 #include <cerrno>
 #include <optional>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,7 +28,6 @@ using std::chrono::steady_clock;
 
 constexpr std::string_view kBuilding = "building-";
 constexpr const char* kDisk = "disk";
-constexpr std::chrono::milliseconds kLockPoll{10};
 constexpr size_t kMaxManifestBytes = 64u << 10;
 
 Error Corrupt(const fs::path& path, std::string_view why) {
@@ -77,32 +75,6 @@ Status Touch(const fs::path& path) {
 
 }  // namespace
 
-class TemplateStore::Lock {
- public:
-  static Result<Lock> Take(const fs::path& folder, steady_clock::time_point deadline) {
-    FARLET_TRY(MakeDirectories(folder, 0700));
-    FARLET_ASSIGN(UniqueFd fd, OpenFile(folder / "lock", O_RDWR | O_CREAT));
-    // flock has no deadline of its own, and a signal would be everybody's.
-    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR) {
-        return ErrnoError(errno, "lock " + folder.string());
-      }
-      if (steady_clock::now() >= deadline) {
-        return MakeError(
-            Code::kDeadlineExceeded,
-            fmt::format("lock {}: another process builds for too long", folder.string()));
-      }
-      std::this_thread::sleep_for(kLockPoll);
-    }
-    return Lock(std::move(fd));
-  }
-
- private:
-  explicit Lock(UniqueFd fd) : fd_(std::move(fd)) {}
-
-  UniqueFd fd_;
-};
-
 TemplateStore::TemplateStore(fs::path folder) : TemplateStore(std::move(folder), Limits{}) {}
 
 TemplateStore::TemplateStore(fs::path folder, Limits limits)
@@ -142,7 +114,7 @@ Result<Template> TemplateStore::OpenOrBuild(const std::string& key,
   if (auto opened = Open(key)) {
     return opened;
   }
-  FARLET_ASSIGN(const Lock lock, Lock::Take(folder_, deadline));
+  FARLET_ASSIGN(const UniqueFd lock, Lock(deadline));
   auto opened = Open(key);  // somebody else may have built it meanwhile
   if (opened) {
     return opened;
@@ -157,7 +129,7 @@ Result<Template> TemplateStore::OpenOrBuild(const std::string& key,
 }
 
 Status TemplateStore::Verify(const std::string& key, steady_clock::time_point deadline) {
-  FARLET_ASSIGN(const Lock lock, Lock::Take(folder_, deadline));
+  FARLET_ASSIGN(const UniqueFd lock, Lock(deadline));
   const auto opened = Open(key);
   Status status;
   if (!opened) {
@@ -175,6 +147,11 @@ Status TemplateStore::Verify(const std::string& key, steady_clock::time_point de
     RemoveLocked(folder_ / key);
   }
   return status;
+}
+
+Result<UniqueFd> TemplateStore::Lock(steady_clock::time_point deadline) const {
+  FARLET_TRY(MakeDirectories(folder_, 0700));
+  return LockFileUntil(folder_ / "lock", LockKind::kExclusive, deadline);
 }
 
 Status TemplateStore::BuildLocked(const std::string& key,

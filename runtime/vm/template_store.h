@@ -71,7 +71,7 @@ class TemplateStore {
   Status Verify(const std::string& key, std::chrono::steady_clock::time_point deadline);
 
  private:
-  class Lock;
+  Result<UniqueFd> Lock(std::chrono::steady_clock::time_point deadline) const;
 
   Status BuildLocked(const std::string& key, uint64_t memory_bytes, const Build& build) const;
   Status CheckSpace() const;

@@ -1,13 +1,13 @@
 #include "runtime/shim/pool/fill_command.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_lock.h"
 #include "runtime/base/log.h"
 #include "runtime/shim/background_command.h"
 #include "runtime/shim/machine_flags.h"
 #include "runtime/shim/pool/handover.h"
 #include "runtime/shim/pool/spare_command.h"
 #include "runtime/shim/pool/waiting.h"
-#include "runtime/vm/disk/file_lock.h"
 
 #include <algorithm>
 #include <optional>
@@ -26,12 +26,11 @@ struct Plan {
 
 // One that fills, and one that waits to fill: who comes third would do no more than the second.
 Result<std::optional<UniqueFd>> TakeTurn(const path& folder) {
-  FARLET_ASSIGN(std::optional<UniqueFd> next,
-                disk::TryLock(folder / "next", disk::LockKind::kExclusive));
+  FARLET_ASSIGN(std::optional<UniqueFd> next, TryLockFile(folder / "next", LockKind::kExclusive));
   if (!next) {
     return next;
   }
-  FARLET_ASSIGN(UniqueFd turn, disk::Lock(folder / "turn", disk::LockKind::kExclusive));
+  FARLET_ASSIGN(UniqueFd turn, LockFile(folder / "turn", LockKind::kExclusive));
   return std::optional(std::move(turn));
 }
 
@@ -50,7 +49,7 @@ void RemoveOtherFolders(const path& folder) {
     }
     // Who has just made it for his first spare has the lock.
     std::error_code ignored;
-    const auto turn = disk::TryLock(entry->path() / "turn", disk::LockKind::kExclusive);
+    const auto turn = TryLockFile(entry->path() / "turn", LockKind::kExclusive);
     if (turn && *turn) {
       std::filesystem::remove_all(entry->path(), ignored);
     }

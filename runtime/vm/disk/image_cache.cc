@@ -1,9 +1,9 @@
 #include "runtime/vm/disk/image_cache.h"
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_lock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/sha256.h"
-#include "runtime/vm/disk/file_lock.h"
 #include "runtime/vm/disk/image_build.h"
 #include "runtime/vm/disk/image_paths.h"
 #include "runtime/vm/disk/manifest.h"
@@ -62,7 +62,7 @@ Result<Manifest> ImageCache::Build(const std::string& key,
                                    const std::vector<std::filesystem::path>& lowerdirs,
                                    bool& built) {
   const ImagePaths paths(options_.folder, key);
-  FARLET_ASSIGN(const UniqueFd building, Lock(paths.building, LockKind::kExclusive));
+  FARLET_ASSIGN(const UniqueFd building, LockFile(paths.building, LockKind::kExclusive));
   Result<Manifest> manifest = CheckAgainstManifest(paths.image, paths.manifest);
   if (manifest) {
     return manifest;  // by another meanwhile
@@ -84,7 +84,7 @@ Result<LeasedImage> ImageCache::Lease(const std::string& key,
                                       const std::vector<std::filesystem::path>& lowerdirs) {
   const ImagePaths paths(options_.folder, key);
   LeasedImage image{.path = paths.image};
-  FARLET_ASSIGN(image.lease, Lock(paths.lock, LockKind::kShared));
+  FARLET_ASSIGN(image.lease, LockFile(paths.lock, LockKind::kShared));
   Result<Manifest> manifest = CheckAgainstManifest(paths.image, paths.manifest);
   if (!manifest &&
       (manifest.error().code == Code::kNotFound || manifest.error().code == Code::kDataLoss)) {

@@ -1,6 +1,6 @@
 // What goes when the cache is too large or too old.
+#include "runtime/base/file_lock.h"
 #include "runtime/base/log.h"
-#include "runtime/vm/disk/file_lock.h"
 #include "runtime/vm/disk/image_build.h"
 #include "runtime/vm/disk/image_cache.h"
 #include "runtime/vm/disk/image_paths.h"
@@ -66,7 +66,7 @@ Result<Entry> Look(const std::filesystem::path& folder, const std::string& key) 
   if (::stat(paths.lock.c_str(), &info) == 0) {
     entry.used_ns = Nanoseconds(info.st_mtim);
   }
-  FARLET_ASSIGN(const std::optional<UniqueFd> lock, TryLock(paths.lock, LockKind::kExclusive));
+  FARLET_ASSIGN(const std::optional<UniqueFd> lock, TryLockFile(paths.lock, LockKind::kExclusive));
   entry.in_use = !lock;
   return entry;
 }
@@ -74,7 +74,7 @@ Result<Entry> Look(const std::filesystem::path& folder, const std::string& key) 
 // False: it is in use, or was since we looked.
 Result<bool> Remove(const std::filesystem::path& folder, const Entry& entry) {
   const ImagePaths paths(folder, entry.key);
-  FARLET_ASSIGN(const std::optional<UniqueFd> lock, TryLock(paths.lock, LockKind::kExclusive));
+  FARLET_ASSIGN(const std::optional<UniqueFd> lock, TryLockFile(paths.lock, LockKind::kExclusive));
   if (!lock || LastUse(lock->get()) > std::max(entry.used_ns, int64_t{0})) {
     return false;
   }

@@ -2,9 +2,9 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/file.h"
+#include "runtime/base/file_lock.h"
 #include "runtime/base/undo.h"
 #include "runtime/vm/disk/checksum.h"
-#include "runtime/vm/disk/file_lock.h"
 #include "runtime/vm/disk/manifest.h"
 #include "runtime/vm/disk/program.h"
 #include "runtime/vm/disk/sparse_copy.h"
@@ -114,10 +114,10 @@ struct Template {
 Result<Template> OpenTemplate(uint64_t bytes, const WritableOptions& options) {
   const TemplatePaths paths(options.template_folder, bytes);
   Template opened;
-  FARLET_ASSIGN(opened.lock, Lock(paths.lock, LockKind::kShared));
+  FARLET_ASSIGN(opened.lock, LockFile(paths.lock, LockKind::kShared));
   if (!CheckAgainstManifest(paths.image, paths.manifest)) {
     opened.lock.Close();
-    FARLET_ASSIGN(opened.lock, Lock(paths.lock, LockKind::kExclusive));
+    FARLET_ASSIGN(opened.lock, LockFile(paths.lock, LockKind::kExclusive));
     if (!CheckAgainstManifest(paths.image, paths.manifest)) {
       FARLET_TRY(Annotate(MakeTemplate(paths, bytes, options), "make ext4 template"));
     }

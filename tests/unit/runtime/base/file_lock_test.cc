@@ -1,4 +1,4 @@
-#include "runtime/vm/disk/file_lock.h"
+#include "runtime/base/file_lock.h"
 
 #include "tests/unit/temp_folder.h"
 
@@ -10,13 +10,15 @@
 #include <csignal>
 #include <future>
 
-namespace farlet::disk {
+namespace farlet {
 namespace {
+
+constexpr std::chrono::milliseconds kPatience{50};
 
 class FileLockTest : public testing::Test {
  protected:
   bool CanTake(LockKind kind) {
-    const auto lock = TryLock(path_, kind);
+    const auto lock = TryLockFile(path_, kind);
     EXPECT_TRUE(lock);
     return lock && *lock;
   }
@@ -26,19 +28,32 @@ class FileLockTest : public testing::Test {
 };
 
 TEST_F(FileLockTest, SharedOrExclusive) {
-  auto first = Lock(path_, LockKind::kShared);
+  auto first = LockFile(path_, LockKind::kShared);
   ASSERT_TRUE(first);
   EXPECT_TRUE(CanTake(LockKind::kShared));
   EXPECT_FALSE(CanTake(LockKind::kExclusive));
   first->Close();
-  const auto second = Lock(path_, LockKind::kExclusive);
+  const auto second = LockFile(path_, LockKind::kExclusive);
   EXPECT_FALSE(CanTake(LockKind::kShared));
 }
 
+TEST_F(FileLockTest, WaitsNoLongerThanAsked) {
+  auto held = LockFile(path_, LockKind::kExclusive);
+  ASSERT_TRUE(held);
+  const auto start = std::chrono::steady_clock::now();
+  const auto late = LockFileUntil(path_, LockKind::kExclusive, start + kPatience);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::kDeadlineExceeded);
+  EXPECT_GE(std::chrono::steady_clock::now(), start + kPatience);
+  held->Close();
+  EXPECT_TRUE(LockFileUntil(path_, LockKind::kExclusive, start));
+}
+
 TEST_F(FileLockTest, IsOnTheFileAtThePath) {
-  auto old = Lock(path_, LockKind::kExclusive);
+  auto old = LockFile(path_, LockKind::kExclusive);
   ASSERT_TRUE(old);
-  auto waiting = std::async(std::launch::async, [&] { return Lock(path_, LockKind::kExclusive); });
+  auto waiting =
+      std::async(std::launch::async, [&] { return LockFile(path_, LockKind::kExclusive); });
   ASSERT_TRUE(std::filesystem::remove(path_));
   old->Close();
   const auto lock = waiting.get();
@@ -50,7 +65,7 @@ TEST_F(FileLockTest, IsOnTheFileAtThePath) {
 TEST_F(FileLockTest, EndsWithAKilledProcess) {
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto lock = Lock(path_, LockKind::kExclusive);
+    const auto lock = LockFile(path_, LockKind::kExclusive);
     ::raise(lock ? SIGKILL : SIGTERM);
   }
   int status = 0;
@@ -60,4 +75,4 @@ TEST_F(FileLockTest, EndsWithAKilledProcess) {
 }
 
 }  // namespace
-}  // namespace farlet::disk
+}  // namespace farlet
