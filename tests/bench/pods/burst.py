@@ -139,5 +139,9 @@ class Burst:
         return self.removed
 
     def close(self) -> None:
+        """Waits for the namespace's end: the controllers delete its events one by one, which takes a second of
+        CPU time that is nothing of whoever is measured next."""
         self._watch.__exit__()
-        self._api("DELETE", f"/api/v1/namespaces/{self.namespace}")
+        namespace = f"/api/v1/namespaces/{self.namespace}"
+        self._api("DELETE", namespace)
+        wait_until("the namespace is gone", lambda: not self._exists(namespace), 120, 0.2)
