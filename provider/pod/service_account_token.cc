@@ -1,6 +1,7 @@
 #include "provider/pod/service_account_token.h"
 
 #include "runtime/base/backoff.h"
+#include "runtime/base/limiter.h"
 #include "runtime/base/log.h"
 #include "runtime/base/time_format.h"
 
@@ -26,6 +27,8 @@ constexpr seconds kMinLife{1};
 // An API server that has told us of a pod may yet have to hear of it in its authorizer: asked at
 // once it refuses, the more often the more pods there are. The sandbox takes longer than this.
 constexpr milliseconds kFirstAsk{50};
+// More would not be answered sooner, and each of those beyond has to make a connection first.
+constexpr int kAtOnce = 4;
 // Begins within kube::kAuthorizerLag.
 constexpr BackoffPolicy kRetry{.initial = milliseconds(100), .max = seconds(60)};
 
@@ -180,20 +183,24 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
     {
       const std::lock_guard lock(mutex_);
       const auto found = entries_.find(key);
-      if (found == entries_.end() || found->second.attempt != attempt) {
-        return;
+      if (found != entries_.end() && found->second.attempt == attempt) {
+        request = found->second.request;
       }
-      request = found->second.request;
+    }
+    if (request.path.empty()) {
+      requests_.Done();  // forgotten while it waited for its turn
+      return;
     }
     client_.Create(request.path, request.body, {},
                    [weak = weak_from_this(), key, attempt](const Result<Json>& answer) {
                      if (const auto self = weak.lock()) {
-                       self->Done(key, attempt, answer);
+                       self->requests_.Done();
+                       self->OnAnswer(key, attempt, answer);
                      }
                    });
   }
 
-  void Done(const TokenKey& key, uint64_t attempt, const Result<Json>& answer) {
+  void OnAnswer(const TokenKey& key, uint64_t attempt, const Result<Json>& answer) {
     Listener listener;
     {
       const std::lock_guard lock(mutex_);
@@ -257,12 +264,17 @@ class ServiceAccountTokens::Impl : public std::enable_shared_from_this<Impl> {
       found->second.timer = 0;
       attempt = found->second.attempt = ++attempts_;
     }
-    Send(key, attempt);
+    requests_.Submit([weak = weak_from_this(), key, attempt] {
+      if (const auto self = weak.lock()) {
+        self->Send(key, attempt);
+      }
+    });
   }
 
   kube::Client& client_;
   const Clock& clock_;
   TimerService& timers_;
+  ConcurrencyLimiter requests_{kAtOnce};
   std::mutex mutex_;  // guards all below
   Listener listener_;
   bool closed_ = false;

@@ -17,10 +17,10 @@ namespace farlet::pod {
 //                        │                                             until it expires)
 //                        └─ failed: the reason, retried 100 ms → 60 s
 //
-// A lookup never waits. Tokens are never logged. Thread safe. `listener` is told of a pod whose
-// lookup would now answer differently; it is called from timers and I/O threads, never with a lock
-// held, and must not block. The client, the clock and the timers outlive this object; it may be
-// destroyed at any time.
+// A lookup never waits; few requests are made at once, the oldest first. Tokens are never logged.
+// Thread safe. `listener` is told of a pod whose lookup would now answer differently; it is called
+// from timers and I/O threads, never with a lock held, and must not block. The client, the clock
+// and the timers outlive this object; it may be destroyed at any time.
 class ServiceAccountTokens {
  public:
   using Listener = std::function<void(const std::string& pod_uid)>;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 
 namespace farlet::pod {
 namespace {
@@ -126,6 +127,29 @@ class TokensTest : public ::testing::Test {
         told_.push_back(uid);
       });
 };
+
+TEST_F(TokensTest, AsksForFewAtOnce) {
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_FALSE(Look(std::to_string(i)));
+  }
+  Advance(milliseconds(50));
+  std::vector<FakeClient::Request> requests;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(client_.Take());
+  }
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_TRUE(client_.idle());
+  requests[0].done(Answer("t", seconds(3607)));
+  const auto next = client_.Take();
+  // What is forgotten while it waits leaves its turn to others.
+  tokens_->Forget(pod_->meta.uid);
+  next.done(MakeError(Code::kNotFound, "gone"));
+  requests[1].done(MakeError(Code::kNotFound, "gone"));
+  EXPECT_TRUE(client_.idle());
+  EXPECT_FALSE(Look("new"));
+  TakeFirst().done(Answer("new", seconds(3607)));
+  EXPECT_EQ(Look("new")->token, "new");
+}
 
 TEST_F(TokensTest, RequestsOnceAndTellsWhenItIsThere) {
   EXPECT_EQ(Look().error().code, Code::kUnavailable);
