@@ -1,9 +1,8 @@
 # shellcheck shell=bash
 # etcd and the three processes of the control plane, with a production cluster's settings.
 
-# start_control NAME ARGUMENT...: starts with small heaps, the garbage collector's default has them collect
-# many times a second while pods start, which is a quarter of the API server's CPU time. This way it is a few times
-# a minute, in as much memory.
+# start_control NAME ARGUMENT...: with larger heaps than by default. Their heaps are small at first, and while pods start
+# the API server would spend a quarter of its CPU time on collecting them again and again.
 start_control() {
   local name=$1
   shift
