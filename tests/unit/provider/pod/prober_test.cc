@@ -61,11 +61,12 @@ class FakeNet final : public NetProber {
     ProbeOutcome outcome;
     {
       const std::lock_guard lock(mutex_);
-      ++asked_;
       last_ = request;
       outcome = outcome_;
     }
     done(outcome);
+    const std::lock_guard lock(mutex_);
+    ++asked_;
   }
 
   void Tcp(const std::string&, uint16_t, milliseconds, ProbeDone done) override {
@@ -77,6 +78,7 @@ class FakeNet final : public NetProber {
     outcome_ = {.kind = kind, .text = text};
   }
 
+  // Probes whose answers have been taken: a test may move the clock, as the next one waits for it.
   int asked() {
     const std::lock_guard lock(mutex_);
     return asked_;
@@ -142,12 +144,13 @@ class ProberTest : public ::testing::Test {
   std::shared_ptr<kube::Pod> pod_ = std::make_shared<kube::Pod>();
   kube::Container container_;
   testing::FakeClock clock_;
-  TimerService timers_{clock_};
-  testing::FakeCriServer runtime_;
-  std::unique_ptr<cri::Client> client_ = std::move(*cri::ConnectGrpcClient(runtime_.endpoint()));
+  // What timers' callbacks use is older than they are.
   testing::EventLog events_;
   FakeNet net_;
   std::atomic<int> changes_{0};
+  TimerService timers_{clock_};
+  testing::FakeCriServer runtime_;
+  std::unique_ptr<cri::Client> client_ = std::move(*cri::ConnectGrpcClient(runtime_.endpoint()));
   Prober prober_{*client_, net_,    PodEvents(events_),
                  clock_,   timers_, [this](const std::string&) { ++changes_; }};
 };
@@ -166,11 +169,11 @@ TEST_F(ProberTest, ReadinessComesAndGoes) {
   Advance(seconds(1));
   EXPECT_TRUE(Eventually([&] { return !Result().state.ready; }));
   EXPECT_FALSE(Result().failed);
+  EXPECT_TRUE(Eventually([&] { return changes_ == 2 && net_.asked() == 2; }));
   EXPECT_EQ(events_.Count("web",
                           "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: "
                           "500"),
             1);
-  EXPECT_EQ(changes_, 2);
 }
 
 TEST_F(ProberTest, InitialDelay) {
@@ -268,7 +271,8 @@ TEST_F(ProberTest, ExecProbe) {
   pod_->spec.containers = {container_};
   prober_.SetTargets(pod_, {{.id = {id}, .container = "c", .started_at = clock_.WallNow()}}, false);
   ASSERT_TRUE(Eventually([&] { return prober_.Results("u1")[{id}].failed.has_value(); }));
-  EXPECT_EQ(events_.Count("web", "Unhealthy: Liveness probe failed: outerr"), 1);
+  EXPECT_TRUE(Eventually(
+      [&] { return events_.Count("web", "Unhealthy: Liveness probe failed: outerr") == 1; }));
   const std::lock_guard lock(mutex);
   EXPECT_EQ(seen, (std::vector<std::string>{"check", "value", "$(B)"}));
 }
