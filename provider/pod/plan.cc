@@ -196,13 +196,19 @@ void Planner::CollectGarbage() {
   CollectOldSandboxes();
 }
 
+// The runtime tells of a sandbox's end before its network is taken down.
+bool Planner::IsUp(const cri::Sandbox& sandbox) const {
+  return sandbox.state == cri::SandboxState::kReady ||
+         in_.operations.Running(OperationName(StopSandbox{.id = sandbox.id}));
+}
+
 // Sandboxes that were replaced and hold no container that is kept.
 void Planner::CollectOldSandboxes() {
   for (size_t i = 1; i < in_.runtime.sandboxes.size(); ++i) {
     const cri::Sandbox& old = in_.runtime.sandboxes[i].sandbox;
     const bool used = std::any_of(in_.runtime.containers.begin(), in_.runtime.containers.end(),
                                   [&](const auto& c) { return c.sandbox == old.id; });
-    if (old.state == cri::SandboxState::kReady) {
+    if (IsUp(old)) {
       Begin(StopSandbox{.id = old.id});
     } else if (!used) {
       Begin(RemoveSandbox{.id = old.id, .stop_first = !in_.stopped_sandboxes.contains(old.id)});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <utility>
 
 namespace farlet::pod {
 
@@ -100,13 +99,9 @@ seconds Planner::RemainingGrace() const {
 void Planner::EndSandboxes() {
   bool up = false;
   for (const cri::SandboxStatus& status : in_.runtime.sandboxes) {
-    StopSandbox stop{.id = status.sandbox.id};
-    if (status.sandbox.state == cri::SandboxState::kReady) {
-      Begin(std::move(stop));
+    if (IsUp(status.sandbox)) {
+      Begin(StopSandbox{.id = status.sandbox.id});
       up = true;
-    } else {
-      // The runtime tells of a sandbox's end before its network is taken down.
-      up = up || in_.operations.Running(OperationName(stop));
     }
   }
   plan_.finished = !up;

@@ -27,6 +27,8 @@ class Planner {
   void CollectGarbage();
   void CollectOldSandboxes();
   bool Starting() const;
+  // Ready, or its stop has not been answered yet.
+  bool IsUp(const cri::Sandbox& sandbox) const;
   std::vector<const cri::PodContainer*> Instances(const std::string& name) const;
   const cri::PodContainer* Newest(const std::string& name) const;
   const cri::PodContainer* NewestIn(const std::string& name, const cri::SandboxId& sandbox) const;
