@@ -47,7 +47,7 @@ def said(case: ElementTree.Element) -> list[str]:
         elif line.startswith("[") or not line.strip():
             inside = False
         if inside:
-            kept.append(line[:MAX_LINE])
+            kept.append(line)
     return kept[:MAX_LINES] or lines[-LAST_WORDS:]
 
 
@@ -69,7 +69,7 @@ def main() -> int:
             print(f"{kind}: {name}: {message(case)}")
         if kind == "failed":
             for line in said(case):
-                print(f"  {line}")
+                print(f"  {line[:MAX_LINE]}")
     return 0
 
 

@@ -37,7 +37,7 @@ struct ApiHarness {
   }
 
   // Moves time on in steps until `condition` holds: for steps that begin a timer of their own when
-  // it is not known when they get there. False after five seconds of real time.
+  // it is not known when they get there. False after 20 seconds of real time.
   bool AdvanceUntil(std::chrono::nanoseconds step, const std::function<bool()>& condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (!condition()) {
