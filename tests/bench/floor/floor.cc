@@ -1,18 +1,16 @@
 #include "tests/bench/floor/floor.h"
 
-#include "provider/pod/security.h"
 #include "runtime/base/file.h"
 #include "runtime/base/limiter.h"
 #include "tests/bench/floor/first_output.h"
+#include "tests/bench/floor/floor_pod.h"
 
 #include <fmt/format.h>
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <fstream>
 #include <functional>
 #include <future>
 #include <memory>
@@ -25,13 +23,6 @@ namespace farlet::bench {
 namespace {
 
 using std::chrono::steady_clock;
-
-struct Pod {
-  cri::SandboxConfig sandbox_config;
-  cri::ContainerConfig config;
-  cri::SandboxId sandbox;
-  cri::ContainerId container;
-};
 
 double Since(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
@@ -51,15 +42,15 @@ class Phase {
 
   struct Step {
     std::string name;
-    std::function<void(Pod&, StatusCallback)> call;
+    std::function<void(FloorPod&, StatusCallback)> call;
   };
 
   Phase(std::vector<Step> steps, int parallel) : steps_(std::move(steps)), limiter_(parallel) {}
 
-  FloorPhase Run(std::vector<Pod>& pods, std::optional<Error>& error) {
+  FloorPhase Run(std::vector<FloorPod>& pods, std::optional<Error>& error) {
     begin_ = steady_clock::now();
     left_ = pods.size();
-    for (Pod& pod : pods) {
+    for (FloorPod& pod : pods) {
       limiter_.Submit([this, &pod] { Take(pod, 0, steady_clock::now()); });
     }
     std::unique_lock lock(mutex_);
@@ -70,7 +61,7 @@ class Phase {
   }
 
  private:
-  void Take(Pod& pod, size_t step, steady_clock::time_point pod_begin) {
+  void Take(FloorPod& pod, size_t step, steady_clock::time_point pod_begin) {
     if (step == steps_.size()) {
       Finish(pod_begin, {});
       return;
@@ -114,90 +105,6 @@ class Phase {
   std::optional<Error> error_;
 };
 
-// As the kubelet makes them for a BestEffort pod with one container (kubelet-contract B7).
-Pod MakePod(const FloorOptions& options, const std::filesystem::path& folder, int number) {
-  const std::string name = fmt::format("floor-{}", number);
-  const std::string uid = fmt::format("floor-{}-{}", ::getpid(), number);
-  const cri::StringMap pod_labels{{cri::labels::kPodName, name},
-                                  {cri::labels::kPodNamespace, "farlet-bench"},
-                                  {cri::labels::kPodUid, uid}};
-  Pod pod;
-  pod.sandbox_config = {
-      .metadata = {.name = name, .pod_namespace = "farlet-bench", .uid = uid},
-      .hostname = options.host_network ? "" : name,
-      .log_directory = (options.log_folder / fmt::format("farlet-bench_{}_{}", name, uid)).string(),
-      .labels = pod_labels,
-      .cgroup_parent = options.cgroup_parent + "/pod" + uid};
-  pod.config = {.metadata = {.name = "pause"},
-                .image = options.image,
-                .user_specified_image = options.image,
-                .command = options.command,
-                .mounts = {{.container_path = "/etc/hosts", .host_path = folder / "hosts"},
-                           {.container_path = "/dev/termination-log",
-                            .host_path = folder / fmt::format("termination-{}", number)}},
-                .labels = pod_labels,
-                .log_path = "pause/0.log",
-                .resources = {.cpu_period = 100000, .cpu_shares = 2, .oom_score_adj = 1000}};
-  pod.config.labels[cri::labels::kContainerName] = "pause";
-  pod.config.security.run_as_user = 0;  // what an image is run as that names nobody
-  pod.config.security.masked_paths = pod::MaskedPaths();
-  pod.config.security.readonly_paths = pod::ReadonlyPaths();
-  if (options.host_network) {
-    pod.sandbox_config.security.namespaces.network = cri::NamespaceMode::kNode;
-    pod.config.security.namespaces.network = cri::NamespaceMode::kNode;
-  }
-  return pod;
-}
-
-Status PrepareFiles(const Pod& pod) {
-  FARLET_TRY(MakeDirectories(
-      std::filesystem::path(pod.sandbox_config.log_directory) / pod.config.metadata.name, 0755));
-  for (const cri::Mount& mount : pod.config.mounts) {
-    // Not flushed to the disk, like the kubelet's.
-    std::ofstream file(mount.host_path, std::ios::app);
-    if (!file) {
-      return Internal("cannot write " + mount.host_path);
-    }
-  }
-  return {};
-}
-
-// Where a cgroup may lie: in the unified hierarchy, or in each of cgroup v1's.
-std::vector<std::filesystem::path> CgroupFolders(const std::string& cgroup) {
-  const std::filesystem::path root = "/sys/fs/cgroup";
-  std::vector<std::filesystem::path> folders{root / cgroup.substr(1)};
-  std::error_code error;
-  for (const auto& hierarchy : std::filesystem::directory_iterator(root, error)) {
-    if (hierarchy.is_directory(error)) {
-      folders.push_back(hierarchy.path() / cgroup.substr(1));
-    }
-  }
-  return folders;
-}
-
-// Only when it is empty.
-void RemoveCgroup(const std::string& cgroup) {
-  for (const auto& folder : CgroupFolders(cgroup)) {
-    ::rmdir(folder.c_str());
-  }
-}
-
-bool CgroupExists(const std::string& cgroup) {
-  const auto folders = CgroupFolders(cgroup);
-  return std::any_of(folders.begin(), folders.end(), [](const auto& folder) {
-    std::error_code error;
-    return std::filesystem::exists(folder, error);
-  });
-}
-
-// The runtime leaves the pod's own cgroups and log folder to the agent.
-Status RemoveFiles(const Pod& pod) {
-  std::error_code error;
-  std::filesystem::remove_all(pod.sandbox_config.log_directory, error);
-  RemoveCgroup(pod.sandbox_config.cgroup_parent);
-  return {};
-}
-
 Status Present(cri::Client& client, const std::string& image) {
   FARLET_ASSIGN(const auto found, Wait<std::shared_ptr<const cri::Image>>([&](auto done) {
                   client.ImageStatus(image, std::move(done));
@@ -227,22 +134,22 @@ std::vector<Phase::Step> StartSteps(cri::Client& client,
                                     const FloorOptions& options,
                                     FirstOutput& output) {
   std::vector<Phase::Step> steps{
-      {"Prepare", [](Pod& pod, const StatusCallback& done) { done(PrepareFiles(pod)); }},
+      {"Prepare", [](FloorPod& pod, const StatusCallback& done) { done(PrepareFiles(pod)); }},
       {"RunPodSandbox",
-       [&](Pod& pod, StatusCallback done) {
+       [&](FloorPod& pod, StatusCallback done) {
          client.RunPodSandbox(pod.sandbox_config, options.runtime_handler,
                               Keep(pod.sandbox, std::move(done)));
        }},
       {"CreateContainer",
-       [&](Pod& pod, StatusCallback done) {
+       [&](FloorPod& pod, StatusCallback done) {
          client.CreateContainer(pod.sandbox, pod.config, pod.sandbox_config,
                                 Keep(pod.container, std::move(done)));
        }},
-      {"StartContainer", [&](Pod& pod, StatusCallback done) {
+      {"StartContainer", [&](FloorPod& pod, StatusCallback done) {
          client.StartContainer(pod.container, std::move(done));
        }}};
   if (options.await_output) {
-    steps.push_back({"Output", [&output](Pod& pod, StatusCallback done) {
+    steps.push_back({"Output", [&output](FloorPod& pod, StatusCallback done) {
                        output.Await(std::filesystem::path(pod.sandbox_config.log_directory) /
                                         pod.config.log_path,
                                     std::move(done));
@@ -253,22 +160,22 @@ std::vector<Phase::Step> StartSteps(cri::Client& client,
 
 std::vector<Phase::Step> RemoveSteps(cri::Client& client, seconds grace) {
   return {{"StopContainer",
-           [&client, grace](Pod& pod, StatusCallback done) {
+           [&client, grace](FloorPod& pod, StatusCallback done) {
              client.StopContainer(pod.container, grace, std::move(done));
            }},
           {"StopPodSandbox",
-           [&client](Pod& pod, StatusCallback done) {
+           [&client](FloorPod& pod, StatusCallback done) {
              client.StopPodSandbox(pod.sandbox, std::move(done));
            }},
           {"RemoveContainer",
-           [&client](Pod& pod, StatusCallback done) {
+           [&client](FloorPod& pod, StatusCallback done) {
              client.RemoveContainer(pod.container, std::move(done));
            }},
           {"RemovePodSandbox",
-           [&client](Pod& pod, StatusCallback done) {
+           [&client](FloorPod& pod, StatusCallback done) {
              client.RemovePodSandbox(pod.sandbox, std::move(done));
            }},
-          {"CleanUp", [](Pod& pod, const StatusCallback& done) { done(RemoveFiles(pod)); }}};
+          {"CleanUp", [](FloorPod& pod, const StatusCallback& done) { done(RemoveFiles(pod)); }}};
 }
 
 }  // namespace
@@ -281,9 +188,11 @@ Result<FloorResult> MeasureFloor(cri::Client& client,
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / fmt::format("farlet-cri-floor-{}", ::getpid());
   FARLET_TRY(MakeDirectories(folder, 0755));
-  std::vector<Pod> pods;
+  FARLET_TRY(PrepareAccount(options, folder));
+  std::vector<FloorPod> pods;
   for (int number = 0; number < options.pods; ++number) {
-    pods.push_back(MakePod(options, folder, number));
+    FARLET_ASSIGN(FloorPod pod, MakeFloorPod(options, folder, number));
+    pods.push_back(std::move(pod));
   }
   const bool foreign_parent = CgroupExists(options.cgroup_parent);
   std::optional<Error> error;

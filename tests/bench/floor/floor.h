@@ -21,6 +21,7 @@ struct FloorOptions {
   std::string cgroup_parent = "/kubepods/besteffort";
   std::filesystem::path log_folder = "/var/log/pods";
   bool host_network = false;
+  bool service_account = false;  // with the volume and the variables of a pod that has one
   // Of the container, empty: the image's. With `await_output` a pod is started when it has written.
   std::vector<std::string> command;
   bool await_output = false;

@@ -81,6 +81,8 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-parent", options.cgroup_parent)->capture_default_str();
   app.add_option("--log-dir", options.log_folder)->capture_default_str();
   app.add_flag("--host-network", options.host_network, "without CNI");
+  app.add_flag("--service-account", options.service_account,
+               "with the volume and variables of a pod's account");
   app.add_option("--command", options.command, "of the container, a word each time");
   app.add_flag("--await-output", options.await_output, "a pod is started when it has written");
   app.add_option("--grace", grace, "of a removal, seconds")->capture_default_str();

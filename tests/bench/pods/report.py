@@ -1,7 +1,7 @@
 """The numbers as a table in markdown, and as JSON."""
 
 from collections import Counter
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 Numbers = dict[str, float]
@@ -35,10 +35,13 @@ class Report:
     def __init__(self, machine: dict[str, Any], columns: list[str]) -> None:
         self._machine, self._columns = machine, columns
         self.rounds: dict[tuple[int, str, str], list[Numbers]] = {}  # pods, who, phase
+        self._floors_before: dict[tuple[int, str, str], list[int]] = {}  # of each round of an agent
         self.idle: dict[tuple[int, str], Numbers] = {}
         self.requests: dict[tuple[int, str, str], Counter[str]] = {}
 
     def add(self, pods: int, who: str, phase: str, numbers: Numbers) -> None:
+        floors = len(self.rounds.get((pods, "floor", phase), []))
+        self._floors_before.setdefault((pods, who, phase), []).append(floors)
         self.rounds.setdefault((pods, who, phase), []).append(numbers)
 
     def as_json(self) -> dict[str, Any]:
@@ -94,12 +97,15 @@ class Report:
         return middle_and_spread(rounds, key) if key == "total" else f"{middle(rounds, key):.2f}"
 
     def _times_the_floor(self, pods: int, who: str, phase: str) -> str:
-        """Each burst by the floor of the same round: a machine that is slow for a while is slow for both."""
+        """Each burst by the floor's before and after it: a machine that is slow for a while is slow for both."""
         rounds = self.rounds.get((pods, who, phase), [])
         if who == "floor" or not rounds:
             return "–"
-        pairs = zip(rounds, self.rounds[pods, "floor", phase])
-        return middle_and_spread([{"ratio": each["total"] / floor["total"]} for each, floor in pairs], "ratio")
+        floors = [each["total"] for each in self.rounds[pods, "floor", phase]]
+        beside = [mean(floors[max(0, i - 1) : i + 1]) for i in self._floors_before[pods, who, phase]]
+        ratios = [{"ratio": each["total"] / floor} for each, floor in zip(rounds, beside)]
+        overall = sum(each["total"] for each in rounds) / sum(beside)
+        return f"{middle_and_spread(ratios, 'ratio')}; {overall:.2f} in all"
 
     def _request_table(self) -> str:
         who = [each for each in self._columns if any(key[1] == each for key in self.requests)]
